@@ -1,0 +1,57 @@
+# Needs Python ≥ 3.11, git and make. `make` lists the targets; `make run PYTHON=python3.13` takes another Python.
+PYTHON ?= python3
+PIP_FLAGS := --quiet --disable-pip-version-check
+export PYTHONUTF8 = 1
+
+light := .venv/bin
+dev := .venv-dev/bin
+
+help:  ## this list
+	@awk -F ':.*##' '/^[a-z-]+:.*##/ { printf "make %-10s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: .venv/installed  ## install the light package and fill masks in several languages with the small model inside
+	$(light)/xlmr fill-mask --top 3 \
+	  'Paris est la <mask> de la France.' \
+	  'The children <mask> to school every day.'
+
+test: check  ## set up everything the tests need and pass all but the slow ones
+	$(dev)/python -m pytest
+
+test-all: check  ## the slow ones too (gigabytes of memory, many minutes)
+	$(dev)/python -m pytest -m "slow or not slow"
+
+check: .venv-dev/installed  ## lint, format, types, and the floors
+	$(dev)/ruff check
+	$(dev)/ruff format --check
+	$(dev)/mypy
+	$(dev)/lint-imports
+
+small:  ## rebuild everything that ships inside the package
+	@echo "There is no recipe yet." >&2; exit 1
+
+bench: .venv-dev/installed  ## time and memory against transformers (benchmarks/README.md)
+	$(dev)/python benchmarks/fill_mask.py
+
+build: .venv-dev/installed  ## wheel and sdist, into dist/
+	$(dev)/python -m build
+
+clean:  ## remove the environments and everything built; runs/ stays
+	rm -rf .venv .venv-dev dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+# The light environment holds the package and its dependencies, nothing else: so `make run` proves the light install.
+.venv/installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "xlmr needs Python 3.11 or newer: make run PYTHON=…")'
+	$(PYTHON) -m venv .venv
+	$(light)/pip install $(PIP_FLAGS) --editable .
+	@touch $@
+
+# torch first and alone, pinned: then nothing after it can ask for another build.
+.venv-dev/installed: pyproject.toml constraints-dev.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "xlmr needs Python 3.11 or newer: make test PYTHON=…")'
+	$(PYTHON) -m venv .venv-dev
+	$(dev)/python -m pip install $(PIP_FLAGS) --upgrade 'pip>=25.1'
+	$(dev)/pip install $(PIP_FLAGS) --constraint constraints-dev.txt torch
+	$(dev)/pip install $(PIP_FLAGS) --constraint constraints-dev.txt --editable '.[train]' --group dev
+	@touch $@
+
+.PHONY: help run test test-all check small bench build clean
