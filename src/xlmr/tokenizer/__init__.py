@@ -1,0 +1,3 @@
+"""Text to ids and back (being written)."""
+
+from xlmr.tokenizer.sentencepiece import from_sentencepiece as from_sentencepiece
