@@ -1,5 +1,6 @@
 """`from_sentencepiece` against SentencePiece itself and its own protobuf classes."""
 
+import contextlib
 import io
 import json
 
@@ -60,7 +61,7 @@ def test_every_piece_and_score_is_sentencepieces(model, theirs):
 
 
 @pytest.mark.parametrize(
-    "line", [*TEXT.splitlines(), "Das Mädchen — 42 Bücher…", "  spaces   everywhere  ", "ＡＢＣ １２３", "☃ unknown ☃☃"]
+    "line", [*TEXT.splitlines(), "Das Mädchen — 42 Bücher…", " spaces   everywhere  ", "ＡＢＣ １２３", "☃ odd ☃☃"]
 )
 def test_the_file_gives_sentencepieces_ids(ours, theirs, line):
     assert ours.encode(line).ids == [0, *ids_of(theirs, line), 2]
@@ -95,10 +96,8 @@ def test_a_model_of_another_layout_is_refused(options, message):
 @given(st.data())
 def test_a_cut_file_is_refused_or_read_never_a_crash(model, data):
     cut = data.draw(st.integers(0, len(model) - 1))
-    try:
+    with contextlib.suppress(BadCheckpoint):
         json.loads(from_sentencepiece(model[:cut]))
-    except BadCheckpoint:
-        pass
 
 
 @given(st.binary(max_size=200))

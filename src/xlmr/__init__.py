@@ -1,0 +1,47 @@
+"""The toolkit for XLM-RoBERTa.
+
+>>> import xlmr
+>>> model = xlmr.load()
+>>> model.fill_mask("Paris est la <mask> de la France.")
+
+What is listed here is promised; everything else may move. The model, its runtime and the tasks are imported when they are first used,
+so `import xlmr` costs milliseconds.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from xlmr.errors import BadCheckpoint, BadInput, BadLine, BadRecipe, MissingExtra, NotAvailable, OtherArchitecture, XlmrError
+
+if TYPE_CHECKING:
+    from xlmr.model import Model, load
+    from xlmr.tasks.masks import Filling
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BadCheckpoint",
+    "BadInput",
+    "BadLine",
+    "BadRecipe",
+    "Filling",
+    "MissingExtra",
+    "Model",
+    "NotAvailable",
+    "OtherArchitecture",
+    "XlmrError",
+    "__version__",
+    "load",
+]
+
+LAZY = {"Filling": "xlmr.tasks.masks", "Model": "xlmr.model", "load": "xlmr.model"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in LAZY:
+        raise AttributeError(f"module 'xlmr' has no attribute {name!r}")
+    return getattr(import_module(LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
