@@ -1,0 +1,183 @@
+"""A checkpoint in a folder: the tensors of its file, found by name and held against its config."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from xlmr import config as configs
+from xlmr import tensors
+from xlmr.checkpoint import floats, header
+from xlmr.checkpoint.header import Stored
+from xlmr.config import Config
+from xlmr.errors import BadCheckpoint
+from xlmr.tensors import ENCODER_PREFIX, HEAD_PREFIX, Tensor
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+TOKENIZER = "tokenizer.json"
+
+# Where weights may lie that are not read, and what is said about them.
+SHARDED = "model.safetensors.index.json"
+PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "tf_model.h5", "flax_model.msgpack")
+
+# Tensors that Hugging Face's classes also store and that nothing here computes with.
+EXTRAS = tuple(re.compile(pattern) for pattern in (
+    r"(roberta\.)?embeddings\.(position_ids|token_type_ids)",  # counted, not learnt; written by transformers before 4.31
+    r"(roberta\.)?pooler\.dense\.(weight|bias)",               # trained by nobody: XLM-R has no next-sentence task
+))  # fmt: skip
+TASK_HEADS = {
+    "XLMRobertaForSequenceClassification": "classifier.",
+    "XLMRobertaForTokenClassification": "classifier.",
+    "XLMRobertaForMultipleChoice": "classifier.",
+    "XLMRobertaForQuestionAnswering": "qa_outputs.",
+}
+
+WORDS = "roberta.embeddings.word_embeddings.weight"
+DECODER = "lm_head.decoder.weight"
+BIAS = "lm_head.bias"
+DECODER_BIAS = "lm_head.decoder.bias"
+
+BLOCK = 1 << 22
+"""Numbers compared at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A model's files, checked: nothing of the weights is read yet."""
+
+    folder: Path
+    config: Config
+    stored: Mapping[str, Stored]
+    """Where each tensor lies, by our name for it (`tensors`): the encoder, and `head.*` where there is an MLM head."""
+
+    @property
+    def has_mlm_head(self) -> bool:
+        """Whether it can fill masks. A tied head has no `head.words.weight`: it uses `embeddings.words.weight`."""
+        return "head.bias" in self.stored
+
+
+def open(folder: Path) -> Checkpoint:  # noqa: A001
+    """The checkpoint in a folder, every tensor of the table found and of the config's shape, none unknown.
+
+    Raises BadCheckpoint, or OtherArchitecture where it is another model's.
+    """
+    if not folder.is_dir():
+        found = "is not a folder" if folder.exists() else "not found"
+        raise BadCheckpoint(f"{folder}: {found}; wanted a folder with {CONFIG}, {TOKENIZER} and {WEIGHTS}")
+    config = configs.read(folder / CONFIG)
+    file = folder / WEIGHTS
+    if not file.is_file():
+        raise without_weights(str(folder), [name for name in (SHARDED, *PICKLES) if (folder / name).exists()], config)
+    found = {_full_name(name): tensor for name, tensor in header.read(file).items()}
+    config = _settle_head(config, found, file)
+    return Checkpoint(folder, config, _match(config, found, file))
+
+
+def without_weights(where: str, instead: Collection[str], config: Config) -> BadCheckpoint:
+    """What to say of a model without `model.safetensors`, which has the files `instead`."""
+    model = next(iter(config.architectures), "XLMRobertaModel")
+    save = f"{model}.from_pretrained(OLD).save_pretrained(NEW, max_shard_size='1TB')"
+    if SHARDED in instead:
+        return BadCheckpoint(f"{where}: the weights are split over several files, wanted one {WEIGHTS}. Join them with transformers: {save}")
+    if instead:
+        return BadCheckpoint(
+            f"{where}: found {', '.join(instead)}, wanted {WEIGHTS}. Opening a pickle can run any code in it, so it is not opened here; "
+            f"if you trust where it comes from, convert it with transformers: {save}"
+        )
+    return BadCheckpoint(f"{where}: {WEIGHTS} not found; a checkpoint is a folder with {CONFIG}, {TOKENIZER} and {WEIGHTS}")
+
+
+def _full_name(name: str) -> str:
+    """A tensor's Hugging Face name; an encoder saved alone drops the prefix."""
+    return ENCODER_PREFIX + name if name.startswith(("embeddings.", "encoder.", "pooler.")) else name
+
+
+def _settle_head(config: Config, found: dict[str, Stored], file: Path) -> Config:
+    """Keep of an MLM head what it computes with, and say whether it is really tied.
+
+    As transformers 5.23 has it: a tied pair of which one name is stored is that one; a pair of which both are stored, and
+    differ, is not tied, whatever the config says; the bias that counts is the decoder's. (One difference: an untied head
+    without the decoder's bias has `lm_head.bias`, as transformers 4 wrote and read it, where 5.23 starts from zeros.)
+    """
+    if DECODER_BIAS in found:
+        found[BIAS] = found.pop(DECODER_BIAS)
+    if not config.tied or DECODER not in found:
+        return config
+    if WORDS not in found or _equal(found[WORDS], found[DECODER], file):
+        decoder = found.pop(DECODER)
+        found.setdefault(WORDS, decoder)
+        return config
+    return replace(config, tied=False)
+
+
+def _match(config: Config, found: dict[str, Stored], file: Path) -> dict[str, Stored]:
+    """The tensors of the table by our names; what is missing, misshapen or not in the table is an error."""
+    wanted = list(tensors.encoder(config))
+    if any(name.startswith(HEAD_PREFIX) for name in found):
+        wanted += tensors.mlm_head(config)
+    missing = [tensor.hf for tensor in wanted if tensor.hf not in found]
+    if missing:
+        raise BadCheckpoint(f"{file}: {_some(missing)} missing, of {len(wanted)} that {_described(config)} has")
+    for tensor in wanted:
+        _check(tensor, found[tensor.hf], config, file)
+    unknown = found.keys() - {tensor.hf for tensor in wanted}
+    surplus = sorted(name for name in unknown if not _tolerated(name, config))
+    if surplus:
+        raise BadCheckpoint(f"{file}: {_some(surplus)} not known to {_described(config)}, as {CONFIG} has it. Do both files belong together?")
+    return {tensor.name: found[tensor.hf] for tensor in wanted}
+
+
+def _check(tensor: Tensor, stored: Stored, config: Config, file: Path) -> None:
+    shape = tensor.shape(config)
+    if stored.shape != shape:
+        raise BadCheckpoint(
+            f"{file}: {tensor.hf} has shape {stored.shape}, {CONFIG} wants {shape} ({', '.join(tensor.axes)}). Do both files belong together?"
+        )
+    if stored.dtype not in floats.HELD:
+        raise BadCheckpoint(f"{file}: {tensor.hf} is stored as {stored.dtype}, wanted one of {', '.join(floats.HELD)}")
+
+
+def _tolerated(name: str, config: Config) -> bool:
+    heads = tuple(TASK_HEADS[task] for task in config.architectures if task in TASK_HEADS)
+    return name.startswith(heads) or any(pattern.fullmatch(name) for pattern in EXTRAS)
+
+
+def _equal(one: Stored, other: Stored, file: Path) -> bool:
+    """Whether two tensors hold the same numbers."""
+    known = one.dtype in floats.HELD and other.dtype in floats.HELD
+    return known and one.shape == other.shape and all(map(np.array_equal, _blocks(one, file), _blocks(other, file)))
+
+
+def _blocks(stored: Stored, file: Path) -> Iterator[np.ndarray]:
+    for begin in range(0, int(np.prod(stored.shape)), BLOCK):
+        yield numbers(stored, begin, BLOCK)
+
+
+def numbers(stored: Stored, begin: int = 0, count: int = -1) -> np.ndarray:
+    """A flat run of a tensor's numbers, in float32: `count` of them from `begin`, or all."""
+    held = floats.HELD[stored.dtype]
+    total = stored.length // held.itemsize
+    count = total - begin if count < 0 else min(count, total - begin)
+    try:
+        raw = np.fromfile(stored.file, held, count, offset=stored.offset + begin * held.itemsize)
+    except OSError as error:
+        raise BadCheckpoint(f"{stored.file}: cannot be read ({error.strerror})") from None
+    if len(raw) < count:
+        raise BadCheckpoint(f"{stored.file}: is shorter than when it was opened; it must not change while a model uses it")
+    return floats.widen(raw, stored.dtype)
+
+
+def _some(names: Iterable[str]) -> str:
+    """The first few of many names, with a verb: `a, b and 7 more are`."""
+    named = list(names)
+    rest = len(named) - 3
+    return ", ".join(named[:3]) + (f" and {rest} more are" if rest > 0 else " is" if len(named) == 1 else " are")
+
+
+def _described(config: Config) -> str:
+    return f"a {'tied' if config.tied else 'not tied'} XLM-R of {config.layers} layers"

@@ -1,0 +1,158 @@
+"""The safetensors format: a length of 8 bytes, a JSON header, then raw bytes without gaps.
+
+Read here and not by the library because a runtime wants to know where each tensor lies, not to copy it;
+written here so that tensors are streamed one by one and begin at multiples of 64 bytes.
+Format: https://github.com/huggingface/safetensors#format
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from xlmr.errors import BadCheckpoint
+
+LARGEST_HEADER = 100_000_000
+"""Bytes; the format's own limit."""
+MOST_TENSORS = 100_000
+ALIGNMENT = 64
+"""Bytes; a cache line, and the widest vector register."""
+
+# The format's name, ours (where we compute with it), bits of one number.
+DTYPES: Mapping[str, tuple[str | None, int]] = {
+    "F32": ("float32", 32), "F16": ("float16", 16), "BF16": ("bfloat16", 16),
+    "F64": (None, 64), "C64": (None, 64), "F8_E4M3": (None, 8), "F8_E5M2": (None, 8), "F8_E8M0": (None, 8),
+    "F8_E4M3FNUZ": (None, 8), "F8_E5M2FNUZ": (None, 8), "F6_E2M3": (None, 6), "F6_E3M2": (None, 6), "F4": (None, 4),
+    "I64": (None, 64), "U64": (None, 64), "I32": (None, 32), "U32": (None, 32),
+    "I16": (None, 16), "U16": (None, 16), "I8": (None, 8), "U8": (None, 8), "BOOL": (None, 8),
+}  # fmt: skip
+NAMES = {ours: theirs for theirs, (ours, _) in DTYPES.items() if ours}
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Where one tensor's bytes lie."""
+
+    file: Path
+    offset: int
+    """Absolute in the file, in bytes."""
+    length: int
+    """In bytes."""
+    dtype: str
+    """`float32`, `float16` or `bfloat16`; the format's own name for anything else."""
+    shape: tuple[int, ...]
+
+
+def read(path: Path) -> dict[str, Stored]:
+    """Every tensor of a safetensors file, by the name it has there. Reads the header only.
+
+    Raises BadCheckpoint unless the header is whole, each tensor's bytes fit its shape, and together
+    they fill the file without gap, overlap or rest.
+    """
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            start, raw = _header(file.read(8), file, size, path)
+    except OSError as error:
+        raise BadCheckpoint(f"{path}: cannot be read ({error.strerror})") from None
+    raw.pop("__metadata__", None)
+    if len(raw) > MOST_TENSORS:
+        raise BadCheckpoint(f"{path}: holds {len(raw)} tensors, at most {MOST_TENSORS} are read")
+    resolved = path.resolve()  # ONNX Runtime wants a plain file, and the hub's cache holds links
+    stored = {name: _stored(name, entry, resolved, start, size, path) for name, entry in raw.items()}
+    _check_layout(stored, start, size, path)
+    return stored
+
+
+def layout(tensors: Iterable[tuple[str, tuple[int, ...]]], dtype: str) -> tuple[bytes, list[str]]:
+    """The header of a new file (its length included), and the names in the order in which their bytes must follow.
+
+    The header is padded so that the bytes begin at a multiple of 64. The format allows no gaps between tensors, so
+    those whose size is a multiple of 64 bytes come first: each of them begins at one too.
+    """
+    code = NAMES[dtype]
+    bits = DTYPES[code][1]
+    lengths = {name: (shape, prod(shape) * bits // 8) for name, shape in tensors}
+    order = sorted(lengths, key=lambda name: lengths[name][1] % ALIGNMENT != 0)  # stable: else as they came
+    content: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    offset = 0
+    for name in order:
+        shape, length = lengths[name]
+        content[name] = {"dtype": code, "shape": list(shape), "data_offsets": [offset, offset + length]}
+        offset += length
+    text = json.dumps(content, separators=(",", ":")).encode()
+    text += b" " * (-(8 + len(text)) % ALIGNMENT)
+    return struct.pack("<Q", len(text)) + text, order
+
+
+def _header(prefix: bytes, file: Any, size: int, path: Path) -> tuple[int, dict[str, Any]]:
+    """Where the tensors' bytes begin, and the decoded header."""
+    if len(prefix) < 8:
+        raise BadCheckpoint(f"{path}: {size} bytes are too few for a safetensors file; it is truncated. Copy or download it again")
+    (length,) = struct.unpack("<Q", prefix)
+    if length > LARGEST_HEADER:
+        raise BadCheckpoint(
+            f"{path}: the header claims {length} bytes, safetensors allows {LARGEST_HEADER}; this is no safetensors file"
+        )
+    if length > size - 8:
+        raise BadCheckpoint(f"{path}: the header claims {length} bytes, the file has {size}; it is truncated. Copy or download it again")
+    try:
+        raw = json.loads(file.read(length).decode("utf-8"), object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise BadCheckpoint(f"{path}: the safetensors header is not valid JSON ({error})") from None
+    if not isinstance(raw, dict):
+        raise BadCheckpoint(f"{path}: the safetensors header is a {type(raw).__name__}, wanted an object")
+    return 8 + length, raw
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"{twice!r} stands there twice")
+    return found
+
+
+def _stored(name: str, entry: object, file: Path, start: int, size: int, path: Path) -> Stored:
+    where = f"{path}: tensor {name}"
+    if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
+        raise BadCheckpoint(f"{where}: its header entry is not of dtype, shape and data_offsets")
+    dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+    if not isinstance(dtype, str) or dtype not in DTYPES:
+        raise BadCheckpoint(f"{where}: dtype {dtype!r} is not known; wanted one of {', '.join(NAMES.values())}")
+    if not _naturals(shape):
+        raise BadCheckpoint(f"{where}: shape is {shape!r}, wanted a list of sizes")
+    if not _naturals(offsets) or len(offsets) != 2 or not offsets[0] <= offsets[1]:
+        raise BadCheckpoint(f"{where}: data_offsets are {offsets!r}, wanted [begin, end]")
+    begin, end = offsets
+    if start + end > size:
+        raise BadCheckpoint(f"{where}: ends at byte {start + end}, the file has {size}; it is truncated. Copy or download it again")
+    ours, bits = DTYPES[dtype]
+    wanted = -(-prod(shape) * bits // 8)
+    if end - begin != wanted:
+        raise BadCheckpoint(f"{where}: takes {end - begin} bytes, its shape {shape} in {dtype} needs {wanted}")
+    return Stored(file, start + begin, end - begin, ours or dtype, tuple(shape))
+
+
+def _naturals(value: object) -> bool:
+    return isinstance(value, list) and all(type(number) is int and number >= 0 for number in value)
+
+
+def _check_layout(stored: Mapping[str, Stored], start: int, size: int, path: Path) -> None:
+    """Tensors side by side, to the end of the file: as the format wants it, and nothing can hide between them."""
+    at = start
+    for name, tensor in sorted(stored.items(), key=lambda item: (item[1].offset, item[1].length)):
+        if tensor.offset < at:
+            raise BadCheckpoint(f"{path}: tensor {name} begins at byte {tensor.offset}, inside the one that ends at {at}")
+        if tensor.offset > at:
+            raise BadCheckpoint(f"{path}: bytes {at} to {tensor.offset}, before tensor {name}, belong to no tensor")
+        at += tensor.length
+    if at < size:
+        raise BadCheckpoint(f"{path}: {size - at} bytes after the last tensor belong to none")
