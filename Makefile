@@ -32,6 +32,9 @@ small:  ## rebuild everything that ships inside the package
 bench: .venv-dev/installed  ## time and memory against transformers (benchmarks/README.md)
 	$(dev)/python benchmarks/fill_mask.py
 
+docs: .venv-dev/installed  ## rewrite the outputs that README and docs/ show
+	$(dev)/python docs/refresh.py
+
 build: .venv-dev/installed  ## wheel and sdist, into dist/
 	$(dev)/python -m build
 
@@ -54,4 +57,4 @@ clean:  ## remove the environments and everything built; runs/ stays
 	$(dev)/pip install $(PIP_FLAGS) --constraint constraints-dev.txt --editable '.[train]' --group dev
 	@touch $@
 
-.PHONY: help run test test-all check small bench build clean
+.PHONY: help run test test-all check small bench docs build clean

@@ -1,0 +1,102 @@
+"""Rewrite what README.md and docs/*.md show: the output of their commands and snippets, and the folder tree.
+
+    python docs/refresh.py
+
+A fence of `sh` or `python` with a fence of `text` right after it is an example and its output. The snippets of a page
+run one after another in one namespace, its commands in the repository's root. Any other fence is left alone.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import io
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+BIN = Path(sys.executable).parent
+
+EXAMPLE = re.compile(r"(?P<head>^```(?P<kind>sh|python)\n(?P<source>.*?)^```\n\n?```text\n)(?P<shown>.*?)(?P<tail>^```$)", re.M | re.S)
+TREE = re.compile(r"(?<=<!-- tree -->\n)```text\n.*?```(?=\n<!-- end -->)", re.S)
+NUMBER = re.compile(r"\d+\.\d+")
+TOLERANCE = 0.02  # other processors add up in another order
+
+FOLDERS = {"schemas": "JSON Schemas of the answers", "small": "the model inside: config.json, tokenizer.json, model.safetensors"}
+
+
+def refreshed(page: str) -> str:
+    """The page with every output as it is now."""
+    names: dict[str, Any] = {"__name__": "__page__"}
+
+    def run(example: re.Match[str]) -> str:
+        now = run_sh(example["source"]) if example["kind"] == "sh" else run_python(example["source"], names)
+        return example["head"] + (example["shown"] if same(example["shown"], now) else now) + example["tail"]
+
+    return TREE.sub(lambda _: f"```text\n{tree()}```", EXAMPLE.sub(run, page))
+
+
+def run_sh(source: str) -> str:
+    """What a reader sees after these commands; `xlmr` and `python` are this environment's."""
+    # `make run` would make the light environment; here it takes this one.
+    command = source.replace("make run", f"make run --old-file .venv/installed light={BIN}")
+    env = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "120", "PYTHONUTF8": "1", "MAKEFLAGS": ""}
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+    return done.stdout.decode().replace(str(BIN), ".venv/bin")
+
+
+def run_python(source: str, names: dict[str, Any]) -> str:
+    """What the snippet prints. It sees the names of the snippets before it."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(source, names)
+    return printed.getvalue()
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two outputs tell the same: equal but for the last digits of their decimal numbers."""
+    if NUMBER.split(one) != NUMBER.split(other):
+        return False
+    return all(abs(float(a) - float(b)) <= TOLERANCE for a, b in zip(NUMBER.findall(one), NUMBER.findall(other), strict=True))
+
+
+def tree() -> str:
+    """The package, top floor first: a line for each file, with the first line of its docstring."""
+    package = ROOT / "src" / "xlmr"
+    rows = [("__init__.py", package / "__init__.py"), ("__main__.py", package / "__main__.py")]
+    for room in floors():
+        if (package / f"{room}.py").exists():
+            rows.append((f"{room}.py", package / f"{room}.py"))
+        elif (package / room).exists():
+            rows.append((f"{room}/", package / room / "__init__.py"))
+            rows += [(f"  {path.name}", path) for path in sorted((package / room).glob("[!_]*.py"))]
+    lines = [f"{name:<20}{summary(path)}" for name, path in rows]
+    return "\n".join(["src/xlmr/", *lines, *(f"{name + '/':<20}{text}" for name, text in FOLDERS.items())]) + "\n"
+
+
+def floors() -> list[str]:
+    """The rooms of the package, from the contract in pyproject.toml."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    return [room.strip(" ()") for layer in layers for room in layer.split("|")]
+
+
+def summary(path: Path) -> str:
+    """The first line of a module's docstring."""
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0].rstrip(".")
+
+
+if __name__ == "__main__":
+    for path in PAGES:
+        before = path.read_text(encoding="utf-8")
+        if (after := refreshed(before)) != before:
+            path.write_text(after, encoding="utf-8")
+            print("rewritten:", path.relative_to(ROOT))
