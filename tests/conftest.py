@@ -14,7 +14,7 @@ from xlmr.config import Config
 
 TINY = Config(vocabulary=500, width=32, layers=2, heads=4, inner=64, positions=66)
 
-WORDS = """
+TEXT = """
 the of and a in is to cat dog house water book child city good big small one two three reads drinks sleeps capital
 le la les de et un une est dans chat chien maison eau livre enfant ville bon grand petit lit boit dort capitale
 der die das und ein eine ist Katze Hund Haus Wasser Buch Kind Stadt gut groß klein liest trinkt schläft
@@ -30,15 +30,15 @@ el los y es en gato perro casa agua libro niño ciudad bueno lee bebe duerme
 家 水 书 猫 狗 城市 大 小 书籍 本 犬 都市 の は
 nhà nước sách mèo chó thành phố là và
 ev su kitap kedi köpek şehir ve bir nyumba maji kitabu paka mbwa mji na ya
-""".split()
-SUFFIXES = "s es ing ed er en ung tion ment lar ler ها ات ами ов ни".split()
+"""
+SUFFIXES = ["s", "es", "ing", "ed", "er", "en", "ung", "tion", "ment", "lar", "ler", "ها", "ات", "ами", "ов", "ни"]
 CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,!?;:'\"()-–’“”¿¡،؟。、"
 
 
 def unigram(size: int = TINY.vocabulary) -> Tokenizer:
     """A unigram tokenizer of `size` pieces in XLM-R's layout of ids, without a normalisation table: words, their letters, fillers."""
-    words = list(dict.fromkeys("▁" + word for word in WORDS)) + SUFFIXES
-    letters = sorted({letter for word in WORDS for letter in word} | set(CHARACTERS) | {"▁"})
+    words = list(dict.fromkeys("▁" + word for word in TEXT.split())) + SUFFIXES
+    letters = sorted({letter for word in TEXT.split() for letter in word} | set(CHARACTERS) | {"▁"})
     pieces = [(word, -5.0 - rank / 100) for rank, word in enumerate(words)]
     pieces += [(letter, -12.0 - rank / 100) for rank, letter in enumerate(letters) if letter not in words]
     room = size - 5

@@ -24,7 +24,7 @@ SMALL = "small"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
-def open(source: str | PathLike[str] | None = None, *, revision: str | None = None) -> Checkpoint:  # noqa: A001
+def open(source: str | PathLike[str] | None = None, *, revision: str | None = None) -> Checkpoint:
     """Find a model and check that it is whole; reads headers, no weights.
 
     `source` is a folder, a hub id such as `FacebookAI/xlm-roberta-base` (a folder of that name comes first), or nothing or

@@ -61,7 +61,7 @@ class Checkpoint:
         return "head.bias" in self.stored
 
 
-def open(folder: Path) -> Checkpoint:  # noqa: A001
+def open(folder: Path) -> Checkpoint:
     """The checkpoint in a folder, every tensor of the table found and of the config's shape, none unknown.
 
     Raises BadCheckpoint, or OtherArchitecture where it is another model's.
@@ -73,9 +73,9 @@ def open(folder: Path) -> Checkpoint:  # noqa: A001
     file = folder / WEIGHTS
     if not file.is_file():
         raise without_weights(str(folder), [name for name in (SHARDED, *PICKLES) if (folder / name).exists()], config)
-    found = {_full_name(name): tensor for name, tensor in header.read(file).items()}
-    config = _settle_head(config, found, file)
-    return Checkpoint(folder, config, _match(config, found, file))
+    stored = {_full_name(name): tensor for name, tensor in header.read(file).items()}
+    config = _settle_head(config, stored, file)
+    return Checkpoint(folder, config, _match(config, stored, file))
 
 
 def without_weights(where: str, instead: Collection[str], config: Config) -> BadCheckpoint:
@@ -83,7 +83,7 @@ def without_weights(where: str, instead: Collection[str], config: Config) -> Bad
     model = next(iter(config.architectures), "XLMRobertaModel")
     save = f"{model}.from_pretrained(OLD).save_pretrained(NEW, max_shard_size='1TB')"
     if SHARDED in instead:
-        return BadCheckpoint(f"{where}: the weights are split over several files, wanted one {WEIGHTS}. Join them with transformers: {save}")
+        return BadCheckpoint(f"{where}: the weights lie in several files, wanted one {WEIGHTS}. Join them with transformers: {save}")
     if instead:
         return BadCheckpoint(
             f"{where}: found {', '.join(instead)}, wanted {WEIGHTS}. Opening a pickle can run any code in it, so it is not opened here; "
@@ -128,7 +128,7 @@ def _match(config: Config, found: dict[str, Stored], file: Path) -> dict[str, St
     unknown = found.keys() - {tensor.hf for tensor in wanted}
     surplus = sorted(name for name in unknown if not _tolerated(name, config))
     if surplus:
-        raise BadCheckpoint(f"{file}: {_some(surplus)} not known to {_described(config)}, as {CONFIG} has it. Do both files belong together?")
+        raise BadCheckpoint(f"{file}: {_some(surplus)} unknown to {_described(config)}, as {CONFIG} has it; is it of this model?")
     return {tensor.name: found[tensor.hf] for tensor in wanted}
 
 
@@ -136,7 +136,7 @@ def _check(tensor: Tensor, stored: Stored, config: Config, file: Path) -> None:
     shape = tensor.shape(config)
     if stored.shape != shape:
         raise BadCheckpoint(
-            f"{file}: {tensor.hf} has shape {stored.shape}, {CONFIG} wants {shape} ({', '.join(tensor.axes)}). Do both files belong together?"
+            f"{file}: {tensor.hf} has shape {stored.shape}, {CONFIG} wants {shape} ({', '.join(tensor.axes)}); is it of this model?"
         )
     if stored.dtype not in floats.HELD:
         raise BadCheckpoint(f"{file}: {tensor.hf} is stored as {stored.dtype}, wanted one of {', '.join(floats.HELD)}")

@@ -97,9 +97,7 @@ def _header(prefix: bytes, file: Any, size: int, path: Path) -> tuple[int, dict[
         raise BadCheckpoint(f"{path}: {size} bytes are too few for a safetensors file; it is truncated. Copy or download it again")
     (length,) = struct.unpack("<Q", prefix)
     if length > LARGEST_HEADER:
-        raise BadCheckpoint(
-            f"{path}: the header claims {length} bytes, safetensors allows {LARGEST_HEADER}; this is no safetensors file"
-        )
+        raise BadCheckpoint(f"{path}: the header claims {length} bytes, safetensors allows {LARGEST_HEADER}; this is no safetensors file")
     if length > size - 8:
         raise BadCheckpoint(f"{path}: the header claims {length} bytes, the file has {size}; it is truncated. Copy or download it again")
     try:

@@ -76,5 +76,7 @@ def _reason(error: Exception, name: str) -> str:
             f"Where there is a network, run: hf download {name} {' '.join(FILES)}. Or name a folder"
         )
     if isinstance(error, LocalEntryNotFoundError):
-        return f"not in the cache at {constants.HF_HUB_CACHE}, and {constants.ENDPOINT} cannot be reached. Check the network, or name a folder"
+        return (
+            f"not in the cache at {constants.HF_HUB_CACHE}, and {constants.ENDPOINT} is out of reach. Check the network, or name a folder"
+        )
     return f"cannot be fetched ({type(error).__name__}: {error})"
