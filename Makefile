@@ -11,8 +11,15 @@ help:  ## this list
 
 run: .venv/installed  ## install the light package and fill masks in several languages with the small model inside
 	$(light)/xlmr fill-mask --top 3 \
-	  'Paris est la <mask> de la France.' \
-	  'The children <mask> to school every day.'
+	  "She opened the <mask> and went inside." \
+	  "Paris est la <mask> de la France." \
+	  "Guten <mask>, wie geht es Ihnen?" \
+	  "Москва — <mask> России." \
+	  "Η Αθήνα είναι η <mask> της Ελλάδας." \
+	  "मैं एक गिलास <mask> पी रहा हूँ।" \
+	  "اللغة العربية <mask> جميلة." \
+	  "我每天早上喝一杯<mask>。" \
+	  "Mtoto anasoma <mask> shuleni."
 
 test: check  ## set up everything the tests need and pass all but the slow ones
 	$(dev)/python -m pytest
