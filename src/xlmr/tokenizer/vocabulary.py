@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Mapping
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from xlmr.errors import BadCheckpoint
 
 BOS, PAD, EOS, UNK, MASK = "<s>", "<pad>", "</s>", "<unk>", "<mask>"
 FIRST = (BOS, PAD, EOS, UNK)
+SPECIAL = (*FIRST, MASK)
 BOS_ID, PAD_ID, EOS_ID, UNK_ID = range(4)
 SPACE = "▁"
 
@@ -31,25 +32,24 @@ class Vocabulary:
         names = [piece for piece, _ in self.pieces]
         if tuple(names[: len(FIRST)]) != FIRST:
             raise BadCheckpoint(f"its first pieces are {', '.join(names[:4]) or 'none'}; XLM-R's are {', '.join(FIRST)}")
-        if names[-1] != MASK:
-            raise BadCheckpoint(f"its last piece is {names[-1]!r}; XLM-R's is {MASK!r}")
         if len(set(names)) != len(names):
-            twice = next(name for i, name in enumerate(names) if name in names[:i])
+            twice, _ = Counter(names).most_common(1)[0]
             raise BadCheckpoint(f"the piece {twice!r} is there twice")
-        if not all(math.isfinite(score) for _, score in self.pieces):
+        if MASK not in names:
+            raise BadCheckpoint(f"it has no piece {MASK!r}")
+        if not all(map(math.isfinite, (score for _, score in self.pieces))):
             raise BadCheckpoint("a piece's score is not a finite number")
 
 
 def dump(vocabulary: Vocabulary) -> str:
     """The `tokenizer.json` of a vocabulary, as the `tokenizers` and `transformers` packages load it."""
-    size = len(vocabulary.pieces)
     metaspace = {"type": "Metaspace", "replacement": SPACE, "prepend_scheme": "always", "split": True}
     charsmap = base64.b64encode(vocabulary.charsmap).decode()
     content = {
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [_added(i, name) for i, name in enumerate(FIRST)] + [_added(size - 1, MASK, lstrip=True)],
+        "added_tokens": [_token(i, piece) for i, (piece, _) in enumerate(vocabulary.pieces) if piece in SPECIAL],
         "normalizer": {"type": "Precompiled", "precompiled_charsmap": charsmap} if charsmap else None,
         "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, metaspace]},
         "post_processor": {
@@ -67,61 +67,80 @@ def dump(vocabulary: Vocabulary) -> str:
 def parse(text: str) -> Vocabulary:
     """The vocabulary in a `tokenizer.json`.
 
-    Stored truncation and padding are left out: they would act silently. Raises BadCheckpoint where it is not XLM-R's layout.
+    Only the pieces and the table are taken; truncation and padding stored beside them would act silently.
+    Raises BadCheckpoint where it is not XLM-R's layout.
     """
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise BadCheckpoint(f"not readable as JSON ({error})") from None
-    model = _object(content, "model", _object({"": content}, ""))
-    if model.get("type", "Unigram") != "Unigram" or "merges" in model or model.get("byte_fallback"):
-        raise BadCheckpoint(f"its model is {model.get('type', 'of another kind')}, XLM-R's is Unigram without bytes")
+    content = _typed(content, dict, "its content")
+    model = _typed(content.get("model"), dict, "its model")
+    kind = model.get("type", "Unigram") if not model.get("byte_fallback") else "with bytes for what it does not know"
+    if kind != "Unigram":
+        raise BadCheckpoint(f"its model is {kind}, XLM-R's is Unigram without bytes")
     if model.get("unk_id") != UNK_ID:
         raise BadCheckpoint(f"its unk_id is {model.get('unk_id')!r}, XLM-R's is {UNK_ID}")
-    return Vocabulary(_pieces(model.get("vocab")), _charsmap(content.get("normalizer")))
+    pieces = _pieces(model.get("vocab"))
+    return Vocabulary(pieces + _added(content.get("added_tokens"), len(pieces)), _charsmap(content.get("normalizer")))
 
 
 def _pieces(vocab: object) -> list[tuple[str, float]]:
-    if not isinstance(vocab, list):
-        raise BadCheckpoint(f"its vocab is a {type(vocab).__name__}, wanted a list of [piece, score]")
+    rows = _typed(vocab, list, "its vocab")
     try:
-        return [(_string(piece), float(score)) for piece, score in vocab]
+        pieces = [(piece, float(score)) for piece, score in rows]
     except (TypeError, ValueError):
         raise BadCheckpoint("its vocab is not a list of [piece, score]") from None
+    if not all(isinstance(piece, str) for piece, _ in pieces):
+        raise BadCheckpoint("its vocab has a piece that is no text")
+    return pieces
+
+
+def _added(tokens: object, size: int) -> list[tuple[str, float]]:
+    """The pieces that tokens added beyond the vocabulary amount to: the mask, in some files, or nothing."""
+    beyond = [
+        (token.get("id"), token.get("content")) for token in _typed(tokens or [], list, "its added_tokens") if isinstance(token, dict)
+    ]
+    beyond = [(i, name) for i, name in beyond if not isinstance(i, int) or i >= size]
+    if not beyond or beyond == [(size, MASK)]:
+        return [(MASK, 0.0)] * len(beyond)
+    raise BadCheckpoint(f"it adds the token {beyond[0][1]!r} to its {size} pieces; xlmr takes none but {MASK!r}")
 
 
 def _charsmap(normalizer: object) -> bytes:
     """The precompiled table among the normalizers; beside it only what XLM-R checkpoints carry and what changes no id."""
     if normalizer is None:
         return b""
-    steps = [normalizer]
-    if isinstance(normalizer, Mapping) and normalizer.get("type") == "Sequence":
-        steps = normalizer.get("normalizers") or []
+    steps = [_typed(normalizer, dict, "its normalizer")]
+    if steps[0].get("type") == "Sequence":
+        steps = _typed(steps[0].get("normalizers"), list, "its normalizers")
     charsmap = b""
     for step in steps:
-        kind = step.get("type") if isinstance(step, Mapping) else None
+        kind = _typed(step, dict, "a normalizer").get("type")
         if kind == "Precompiled":
-            charsmap = base64.b64decode(step["precompiled_charsmap"])
+            charsmap = _bytes(step.get("precompiled_charsmap"))
         elif kind != "Replace" or step.get("content") != " ":  # runs of spaces to one: words are split at them anyway
             raise BadCheckpoint(f"it normalises text with {kind!r}, XLM-R with 'Precompiled'")
     return charsmap
 
 
-def _object(content: Any, key: str, default: Any = None) -> Mapping[str, Any]:
-    found = content.get(key, default)
-    if not isinstance(found, Mapping):
-        raise BadCheckpoint(f"{key or 'its content'} is a {type(found).__name__}, wanted a JSON object")
-    return found
+def _bytes(base: object) -> bytes:
+    text = _typed(base, str, "its normalisation table")
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        raise BadCheckpoint("its normalisation table is not base64") from None
 
 
-def _string(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(value)
+def _typed(value: Any, kind: type, name: str) -> Any:
+    if not isinstance(value, kind):
+        raise BadCheckpoint(f"{name} is a {type(value).__name__}, wanted a {kind.__name__}")
     return value
 
 
-def _added(i: int, name: str, lstrip: bool = False) -> dict[str, Any]:
-    return {"id": i, "content": name, "single_word": False, "lstrip": lstrip, "rstrip": False, "normalized": False, "special": True}
+def _token(i: int, piece: str) -> dict[str, Any]:
+    flags = {"single_word": False, "lstrip": piece == MASK, "rstrip": False, "normalized": False, "special": True}
+    return {"id": i, "content": piece, **flags}
 
 
 def _special(name: str) -> dict[str, Any]:
