@@ -7,10 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 
 from xlmr import checkpoint, tensors
 from xlmr.config import Config
+
+settings.register_profile("xlmr", deadline=None)  # a busy machine is no failure
+settings.load_profile("xlmr")
 
 TINY = Config(vocabulary=500, width=32, layers=2, heads=4, inner=64, positions=66)
 
@@ -47,9 +51,8 @@ def unigram(size: int = TINY.vocabulary) -> Tokenizer:
     special = {name: i for i, name in enumerate(("<s>", "<pad>", "</s>", "<unk>"))} | {"<mask>": size - 1}
     first = [(name, 0.0) for name in special if name != "<mask>"]
     tokenizer = Tokenizer(models.Unigram([*first, *pieces, ("<mask>", 0.0)], unk_id=3, byte_fallback=False))
-    space = {"replacement": "▁", "prepend_scheme": "always"}
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(**space)])
-    tokenizer.decoder = decoders.Metaspace(**space)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace("▁", "always")])
+    tokenizer.decoder = decoders.Metaspace("▁", "always")
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
     )

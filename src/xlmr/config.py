@@ -1,0 +1,172 @@
+"""The sizes of an XLM-R encoder, read from and written to Hugging Face's `config.json`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from reprlib import repr as shorten
+from typing import Any
+
+from xlmr.errors import BadCheckpoint, OtherArchitecture
+
+MODEL_TYPE = "xlm-roberta"
+
+# Ours, Hugging Face's, type. Read in both directions.
+KEYS: tuple[tuple[str, str, type], ...] = (
+    ("vocabulary", "vocab_size", int),
+    ("width", "hidden_size", int),
+    ("layers", "num_hidden_layers", int),
+    ("heads", "num_attention_heads", int),
+    ("inner", "intermediate_size", int),
+    ("positions", "max_position_embeddings", int),
+    ("types", "type_vocab_size", int),
+    ("pad_id", "pad_token_id", int),
+    ("bos_id", "bos_token_id", int),
+    ("eos_id", "eos_token_id", int),
+    ("norm_epsilon", "layer_norm_eps", float),
+    ("dropout", "hidden_dropout_prob", float),
+    ("attention_dropout", "attention_probs_dropout_prob", float),
+    ("init_std", "initializer_range", float),
+    ("tied", "tie_word_embeddings", bool),
+)
+
+# What Hugging Face's class takes for a key that is not there, where that is not xlm-roberta-base's.
+ABSENT: Mapping[str, Any] = {"vocabulary": 30_522, "positions": 512, "types": 2, "norm_epsilon": 1e-12}
+
+# Values under which the arithmetic is XLM-R's; anything else would be answered wrongly, so it is refused.
+FIXED: Mapping[str, tuple[Any, ...]] = {
+    "hidden_act": ("gelu",),
+    "position_embedding_type": ("absolute", None),
+    "is_decoder": (False, None),
+    "add_cross_attention": (False, None),
+    "quantization_config": (None,),
+}
+
+LIMITS = {
+    "vocabulary": 4_000_000, "width": 65_536, "layers": 1_000, "heads": 1_024, "inner": 262_144,
+    "positions": 1_048_576, "types": 16,
+}  # fmt: skip
+FRACTIONS = ("norm_epsilon", "dropout", "attention_dropout", "init_std")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The sizes of one encoder. The defaults are xlm-roberta-base's."""
+
+    vocabulary: int = 250_002
+    width: int = 768
+    layers: int = 12
+    heads: int = 12
+    inner: int = 3_072
+    positions: int = 514
+    types: int = 1
+    pad_id: int = 1
+    bos_id: int = 0
+    eos_id: int = 2
+    norm_epsilon: float = 1e-5
+    dropout: float = 0.1
+    attention_dropout: float = 0.1
+    init_std: float = 0.02
+    tied: bool = True
+    """Whether the MLM head's matrix is the word embeddings."""
+    architectures: tuple[str, ...] = ("XLMRobertaForMaskedLM",)
+    labels: tuple[str, ...] = field(default=())
+    """Names of a fine-tuned head's classes, in the order of its outputs."""
+
+    def __post_init__(self) -> None:
+        for name, limit in LIMITS.items():
+            if not 0 < getattr(self, name) <= limit:
+                raise BadCheckpoint(f"config: {name} is {getattr(self, name)}, wanted 1 to {limit}")
+        if self.width % self.heads:
+            raise BadCheckpoint(f"config: width {self.width} is not a multiple of heads {self.heads}")
+        for name in FRACTIONS:
+            if not 0 <= getattr(self, name) < 1:
+                raise BadCheckpoint(f"config: {name} is {getattr(self, name)}, wanted 0 to below 1")
+        for name in ("bos_id", "eos_id"):
+            if not 0 <= getattr(self, name) < self.vocabulary:
+                raise BadCheckpoint(f"config: {name} is {getattr(self, name)}, wanted below vocabulary {self.vocabulary}")
+        if not 0 <= self.pad_id < min(self.vocabulary, self.positions - 1):
+            raise BadCheckpoint(
+                f"config: pad_id is {self.pad_id}, wanted below vocabulary {self.vocabulary} and positions {self.positions}"
+            )
+
+    @property
+    def head_width(self) -> int:
+        """Numbers in one head's query, key or value."""
+        return self.width // self.heads
+
+    @property
+    def longest(self) -> int:
+        """Tokens a text may have, `<s>` and `</s>` among them. RoBERTa's positions begin after `pad_id`."""
+        return self.positions - self.pad_id - 1
+
+
+def read(path: Path) -> Config:
+    """The config in a `config.json`.
+
+    Raises BadCheckpoint where it is missing or not valid, OtherArchitecture where it is another model's.
+    """
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadCheckpoint(f"{path}: not found; a checkpoint is a folder with config.json, tokenizer.json and model.safetensors") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadCheckpoint(f"{path}: not readable as JSON ({error})") from None
+    return parse(raw, str(path))
+
+
+def parse(raw: object, where: str) -> Config:
+    """The config in the decoded content of a `config.json`; `where` names it in errors."""
+    if not isinstance(raw, Mapping):
+        raise BadCheckpoint(f"{where}: found a {type(raw).__name__}, wanted a JSON object")
+    found = raw.get("model_type")
+    if found != MODEL_TYPE:
+        raise OtherArchitecture(f"{where}: model_type is {shorten(found)}; xlmr runs {MODEL_TYPE!r} and no other architecture")
+    for key, allowed in FIXED.items():
+        if key in raw and raw[key] not in allowed:
+            raise OtherArchitecture(f"{where}: {key} is {shorten(raw[key])}, XLM-R has {allowed[0]!r}")
+    values = dict(ABSENT) | {ours: _typed(raw[theirs], kind, theirs, where) for ours, theirs, kind in KEYS if raw.get(theirs) is not None}
+    try:
+        return Config(**values, architectures=_strings(raw, "architectures", where), labels=_labels(raw, where))
+    except BadCheckpoint as error:
+        raise BadCheckpoint(f"{where}: {error}") from None
+
+
+def dump(config: Config, dtype: str = "float32") -> dict[str, Any]:
+    """The content of a `config.json` that Hugging Face's classes load."""
+    raw: dict[str, Any] = {"model_type": MODEL_TYPE, "architectures": list(config.architectures), "hidden_act": "gelu"}
+    raw |= {theirs: getattr(config, ours) for ours, theirs, _ in KEYS}
+    if config.labels:
+        raw["id2label"] = {str(i): label for i, label in enumerate(config.labels)}
+        raw["label2id"] = {label: i for i, label in enumerate(config.labels)}
+    return raw | {"dtype": dtype}
+
+
+def _typed(value: object, kind: type, key: str, where: str) -> Any:
+    fits = isinstance(value, kind) or (kind is float and isinstance(value, int))
+    if not fits or (kind is not bool and isinstance(value, bool)):
+        raise BadCheckpoint(f"{where}: {key} is {shorten(value)}, wanted {kind.__name__}")
+    try:
+        return kind(value)
+    except OverflowError:
+        raise BadCheckpoint(f"{where}: {key} is {shorten(value)}, which is too large") from None
+
+
+def _strings(raw: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
+    value = raw.get(key) or ()
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+        raise BadCheckpoint(f"{where}: {key} is {shorten(value)}, wanted a list of strings")
+    return tuple(value)
+
+
+def _labels(raw: Mapping[str, Any], where: str) -> tuple[str, ...]:
+    named = raw.get("id2label") or {}
+    try:
+        pairs = sorted((int(i), str(label)) for i, label in named.items())
+    except (AttributeError, TypeError, ValueError):
+        raise BadCheckpoint(f"{where}: id2label is {shorten(named)}, wanted an object of numbers to names") from None
+    if [i for i, _ in pairs] != list(range(len(pairs))):
+        raise BadCheckpoint(f"{where}: id2label numbers its labels {shorten([i for i, _ in pairs])}, wanted 0 to {len(pairs) - 1}")
+    return tuple(label for _, label in pairs)

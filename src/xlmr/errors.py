@@ -1,0 +1,61 @@
+"""Every error xlmr raises on purpose, as one tree.
+
+    XlmrError
+    ├── BadInput            what was asked cannot be answered: no mask, empty text, too long, not text
+    │   └── BadLine         the same, in a line of a file
+    ├── BadCheckpoint       a model's files are missing, broken or contradict each other
+    │   └── OtherArchitecture   they are whole, but of a model that is not XLM-RoBERTa
+    ├── NotAvailable        a model or revision that is neither here nor can be fetched
+    ├── BadRecipe           a recipe or training state that cannot be run
+    └── MissingExtra        an optional package is not installed
+
+A message says what, where, found, wanted and what to do. `kind` is the name a JSON answer carries.
+"""
+
+from __future__ import annotations
+
+
+class XlmrError(Exception):
+    """The root: catch this to catch everything xlmr raises on purpose."""
+
+    @property
+    def kind(self) -> str:
+        """The class's name, as the JSON answers carry it."""
+        return type(self).__name__
+
+
+class BadInput(XlmrError, ValueError):
+    """A text or an argument that cannot be answered."""
+
+
+class BadLine(BadInput):
+    """A line of an input file that cannot be read."""
+
+
+class BadCheckpoint(XlmrError, ValueError):
+    """A model's files are missing, broken or contradict each other."""
+
+
+class OtherArchitecture(BadCheckpoint):
+    """The checkpoint is of a model that is not XLM-RoBERTa."""
+
+
+class NotAvailable(XlmrError, OSError):
+    """A model that is neither on this machine nor can be fetched now."""
+
+
+class BadRecipe(XlmrError, ValueError):
+    """A recipe, or the state of an earlier run, that cannot be run."""
+
+
+class MissingExtra(XlmrError, ImportError):
+    """An optional package is needed and not installed."""
+
+    def __init__(self, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs packages that are not installed. Run: pip install 'xlmr[{extra}]'")
+        self.extra = extra
+        self.purpose = purpose
+
+    def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str]]:
+        """How it crosses to another process: by what it was made of, not by its message."""
+        return MissingExtra, (self.extra, self.purpose)

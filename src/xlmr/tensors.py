@@ -1,0 +1,97 @@
+"""Name, Hugging Face name and axes of every tensor of an XLM-R.
+
+Loading, checking, initialising, exporting and compressing read this table; nothing else knows a tensor's name.
+Linear weights lie as PyTorch keeps them, `[out, in]`.
+
+Axes: vocabulary, positions, types, width, heads (all heads' numbers side by side), inner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from xlmr.config import Config
+
+EMBEDDINGS = (
+    #  ours               Hugging Face                             axes
+    ("words.weight",     "embeddings.word_embeddings.weight",       "vocabulary width"),
+    ("positions.weight", "embeddings.position_embeddings.weight",   "positions width"),
+    ("types.weight",     "embeddings.token_type_embeddings.weight", "types width"),
+    ("norm.weight",      "embeddings.LayerNorm.weight",             "width"),
+    ("norm.bias",        "embeddings.LayerNorm.bias",               "width"),
+)  # fmt: skip
+
+LAYER = (
+    ("query.weight",          "attention.self.query.weight",       "heads width"),
+    ("query.bias",            "attention.self.query.bias",         "heads"),
+    ("key.weight",            "attention.self.key.weight",         "heads width"),
+    ("key.bias",              "attention.self.key.bias",           "heads"),
+    ("value.weight",          "attention.self.value.weight",       "heads width"),
+    ("value.bias",            "attention.self.value.bias",         "heads"),
+    ("attention_out.weight",  "attention.output.dense.weight",     "width heads"),
+    ("attention_out.bias",    "attention.output.dense.bias",       "width"),
+    ("attention_norm.weight", "attention.output.LayerNorm.weight", "width"),
+    ("attention_norm.bias",   "attention.output.LayerNorm.bias",   "width"),
+    ("grow.weight",           "intermediate.dense.weight",         "inner width"),
+    ("grow.bias",             "intermediate.dense.bias",           "inner"),
+    ("shrink.weight",         "output.dense.weight",               "width inner"),
+    ("shrink.bias",           "output.dense.bias",                 "width"),
+    ("output_norm.weight",    "output.LayerNorm.weight",           "width"),
+    ("output_norm.bias",      "output.LayerNorm.bias",             "width"),
+)  # fmt: skip
+
+MLM_HEAD = (
+    ("transform.weight", "dense.weight",      "width width"),
+    ("transform.bias",   "dense.bias",        "width"),
+    ("norm.weight",      "layer_norm.weight", "width"),
+    ("norm.bias",        "layer_norm.bias",   "width"),
+    ("bias",             "bias",              "vocabulary"),
+    ("words.weight",     "decoder.weight",    "vocabulary width"),  # only where the head is not tied
+)  # fmt: skip
+
+ENCODER_PREFIX = "roberta."
+HEAD_PREFIX = "lm_head."
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One tensor of a checkpoint."""
+
+    name: str
+    """Ours, such as `layers.0.query.weight`."""
+    hf: str
+    """Hugging Face's, with its prefix, such as `roberta.encoder.layer.0.attention.self.query.weight`."""
+    axes: tuple[str, ...]
+
+    def shape(self, config: Config) -> tuple[int, ...]:
+        """Its size along each axis."""
+        return tuple(sizes(config)[axis] for axis in self.axes)
+
+
+def sizes(config: Config) -> dict[str, int]:
+    """The length of each axis."""
+    return {
+        "vocabulary": config.vocabulary,
+        "positions": config.positions,
+        "types": config.types,
+        "width": config.width,
+        "heads": config.heads * config.head_width,
+        "inner": config.inner,
+    }
+
+
+def encoder(config: Config) -> Iterator[Tensor]:
+    """The encoder's tensors, in the order they are used."""
+    for name, hf, axes in EMBEDDINGS:
+        yield Tensor(f"embeddings.{name}", ENCODER_PREFIX + hf, tuple(axes.split()))
+    for i in range(config.layers):
+        for name, hf, axes in LAYER:
+            yield Tensor(f"layers.{i}.{name}", f"{ENCODER_PREFIX}encoder.layer.{i}.{hf}", tuple(axes.split()))
+
+
+def mlm_head(config: Config) -> Iterator[Tensor]:
+    """The masked-language-model head's tensors. A tied head has no matrix of its own: it uses `embeddings.words.weight`."""
+    for name, hf, axes in MLM_HEAD:
+        if name != "words.weight" or not config.tied:
+            yield Tensor(f"head.{name}", HEAD_PREFIX + hf, tuple(axes.split()))
