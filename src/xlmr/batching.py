@@ -1,0 +1,53 @@
+"""Work in batches of about the same length, answers in the order of the questions.
+
+A batch costs its rows times its longest row, because shorter rows are padded. So a bounded window of items is sorted by length and cut
+wherever that product would pass a budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+BUDGET = 256
+"""Tokens in a batch, padding among them. On a CPU larger batches are no faster and pad more."""
+WINDOW = 512
+"""Items read ahead and sorted together."""
+
+
+def run(
+    items: Iterable[T],
+    length: Callable[[T], int],
+    answer: Callable[[list[T]], list[R]],
+    *,
+    budget: int = BUDGET,
+    window: int = WINDOW,
+) -> Iterator[R]:
+    """One answer for each item, in the items' order, as soon as those before it are there.
+
+    `answer` takes a batch and gives one answer for each of its items. No more than `window` items are read before
+    their answers are asked for. An item longer than the budget makes a batch of its own.
+    """
+    rest = iter(items)
+    while held := list(islice(rest, window)):
+        ready: dict[int, R] = {}
+        given = 0
+        for batch in group([length(item) for item in held], budget):
+            ready.update(zip(batch, answer([held[i] for i in batch]), strict=True))
+            while given in ready:
+                yield ready.pop(given)
+                given += 1
+
+
+def group(lengths: Sequence[int], budget: int = BUDGET) -> list[list[int]]:
+    """Indices in batches: rows times longest within the budget where that can be; the batch that the first item waits for comes first."""
+    batches: list[list[int]] = []
+    for i in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if not batches or (len(batches[-1]) + 1) * lengths[i] > budget:
+            batches.append([])
+        batches[-1].append(i)
+    return sorted(batches, key=min)
