@@ -1,0 +1,123 @@
+"""The encoder in ONNX Runtime, on the processor: light, and the default."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import pairwise
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnxruntime as ort
+from onnx import ModelProto
+
+from xlmr.errors import BadCheckpoint, BadInput
+from xlmr.runtimes import onnx_graph
+
+if TYPE_CHECKING:
+    from xlmr.checkpoint import Checkpoint
+
+QUIET = 4  # what goes wrong is raised, and need not be logged too
+LARGE = 4_096
+"""Places, padding among them, from which on a batch hands its working memory back. After a smaller one it is kept for the next."""
+
+
+def start(checkpoint: Checkpoint, *, threads: int | None = None) -> OnnxRuntime:
+    """The checkpoint, ready to run. Weights are read with the first question, and only those it needs."""
+    return OnnxRuntime(checkpoint, threads or _allowed())
+
+
+class OnnxRuntime:
+    """A `Runtime` of a few sessions: the head, and the encoder, cut after the layers that were asked for.
+
+    So a lower layer costs no work above it, and no weight is held twice.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, threads: int) -> None:
+        self._checkpoint = checkpoint
+        self._config = checkpoint.config
+        self._threads = threads
+        self._runs: dict[range, ort.InferenceSession] = {}
+        self._lock = Lock()
+
+    def hidden_states(self, ids: np.ndarray, layers: Sequence[int] = (-1,)) -> list[np.ndarray]:
+        """States after the asked layers; see `Runtime`."""
+        depths = [self._depth(layer) for layer in layers]
+        real = np.flatnonzero(ids != self._config.pad_id)
+        states = self._states(ids, sorted(set(depths)), real)
+        return [_padded(states[depth], real, ids.shape) for depth in depths]
+
+    def mlm_logits(self, ids: np.ndarray, picks: np.ndarray) -> np.ndarray:
+        """Logits at the picked places; see `Runtime`. Raises BadCheckpoint where the checkpoint has no head."""
+        head, last = self._head, self._config.layers
+        states = self._states(ids, [last], picks[:, 0] * ids.shape[1] + picks[:, 1])[last]
+        logits: np.ndarray = head.run(None, {"states": states})[0]
+        return logits
+
+    def _states(self, ids: np.ndarray, depths: Sequence[int], picks: np.ndarray) -> dict[int, np.ndarray]:
+        """States after layers, lowest first: `[real tokens, width]` each, but after the last at the picks, `[picks, width]`."""
+        states, feed = {}, {"ids": ids}
+        if not len(picks):
+            return dict.fromkeys(depths, np.empty((0, self._config.width), np.float32))
+        for depth, session in self._sessions(depths):
+            feed["picks"] = picks if depth == depths[-1] else np.flatnonzero(ids != self._config.pad_id)
+            (states[depth],) = session.run(None, feed, _handing_back() if ids.size >= LARGE else None)
+            feed["below"] = states[depth]
+        return states
+
+    def _sessions(self, depths: Sequence[int]) -> list[tuple[int, ort.InferenceSession]]:
+        """The sessions to run, one after another, to come by these depths; and the depth each comes to."""
+        with self._lock:
+            cuts = sorted({run.stop - 1 for run in self._runs}.union(depths))
+            runs = [range(below + 1, depth + 1) for below, depth in pairwise([-1, *cuts])]
+            self._runs = {run: session for run, session in self._runs.items() if run in runs}
+            for run in runs:
+                if run not in self._runs and run.stop - 1 <= depths[-1]:
+                    self._runs[run] = self._session(onnx_graph.encoder(self._config, self._checkpoint.stored, run))
+            return [(run.stop - 1, self._runs[run]) for run in runs if run.stop - 1 <= depths[-1]]
+
+    @cached_property
+    def _head(self) -> ort.InferenceSession:
+        if not self._checkpoint.has_mlm_head:
+            raise BadCheckpoint(f"{self._checkpoint.folder}: has no masked-language-model head (lm_head.*), so it cannot fill masks")
+        return self._session(onnx_graph.mlm_head(self._config, self._checkpoint.stored), pack=False)
+
+    def _session(self, graph: ModelProto, *, pack: bool = True) -> ort.InferenceSession:
+        """A graph, started. `pack` copies the weights into the order the processor likes: a tenth faster, but for the head's table."""
+        options = ort.SessionOptions()
+        options.log_severity_level = QUIET
+        options.intra_op_num_threads = self._threads
+        options.enable_mem_pattern = False  # it keeps a plan, and the most memory one ever took, for each shape it has seen
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(self._checkpoint.folder))
+        options.add_session_config_entry("session.disable_prepacking", str(int(not pack)))
+        try:
+            return ort.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's own have no common class
+            raise BadCheckpoint(f"{self._checkpoint.folder}: ONNX Runtime {ort.__version__} cannot start it ({error})") from error
+
+    def _depth(self, layer: int) -> int:
+        top = self._config.layers
+        if not -top - 1 <= layer <= top:
+            raise BadInput(f"layer {layer} was asked for; wanted 0 (the embeddings) to {top}, or counted from the last, -1 to {-top - 1}")
+        return layer % (top + 1)
+
+
+def _padded(states: np.ndarray, real: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """`[real tokens, width]` to `[batch, tokens, width]`, zeros at padding."""
+    padded = np.zeros((shape[0] * shape[1], states.shape[-1]), np.float32)
+    padded[real] = states
+    return padded.reshape(*shape, -1)
+
+
+def _handing_back() -> ort.RunOptions:
+    options = ort.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
+
+
+def _allowed() -> int:
+    """How many processors this process may use where it may not use all; else 0, ONNX Runtime's own choice: it does not see such limits."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+    return allowed if allowed != os.cpu_count() else 0

@@ -1,0 +1,205 @@
+"""The encoder and the masked-language-model head as ONNX graphs that hold no weights.
+
+ONNX lets a tensor's numbers lie in another file, at an offset ("external data" in onnx.proto). A safetensors file is a header
+and then the numbers as they are, so a graph can point into it: it is written in milliseconds and nothing is stored twice.
+
+Arithmetic: RoBERTa's (Liu et al. 2019), normalised after each sub-layer. Only operators of the ONNX standard.
+Linear layers see one row a token, without padding; only attention pads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from onnx import GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, helper, numpy_helper
+
+from xlmr.config import Config
+
+if TYPE_CHECKING:
+    from xlmr.checkpoint import Stored
+
+OPSET, IR_VERSION = 20, 9  # the first with Gelu, and the file format of its time
+DTYPES = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16, "bfloat16": TensorProto.BFLOAT16}
+Inputs = dict[str, tuple[type, list[str | int]]]
+UNSEEN = -1e9  # finite, so that a row of nothing but padding gives numbers
+
+
+def encoder(config: Config, stored: Mapping[str, Stored], layers: range) -> ModelProto:
+    """A run of layers; layer 0 is the embeddings, so `range(config.layers + 1)` is the whole encoder.
+
+    Inputs: `ids` int64 `[batch, tokens]`, padded with `config.pad_id`; `picks` int64 `[picks]`, places in the flattened `ids`; and,
+    where the run begins above the embeddings, `below` float32 `[real tokens, width]`, the states after the layer under it.
+    Output: `states` float32 `[picks, width]`, after the last layer of the run, at the picked places.
+    """
+    graph = Graph(stored)
+    batch = lay_out(graph, config)
+    x = "below"
+    for layer in layers:
+        wanted = "picks" if layer == layers[-1] else batch.real
+        x = block(graph, config, batch, f"layers.{layer - 1}", x, wanted) if layer else embed(graph, config, batch, wanted)
+    inputs: Inputs = {"ids": (np.int64, ["batch", "tokens"]), "picks": (np.int64, ["picks"])}
+    if layers.start:
+        inputs["below"] = (np.float32, ["real", config.width])
+    return graph.close("encoder", inputs, x, "states", ["picks", config.width])
+
+
+def mlm_head(config: Config, stored: Mapping[str, Stored]) -> ModelProto:
+    """From `states` float32 `[picks, width]` to `logits` float32 `[picks, vocabulary]`. A tied head points at the embeddings' bytes."""
+    graph = Graph(stored)
+    x = graph.node("Gelu", linear(graph, "head.transform", "states"))
+    x = norm(graph, config, "head.norm", x)
+    words = "embeddings.words.weight" if config.tied else "head.words.weight"
+    logits = graph.node("Gemm", x, graph.weight(words), graph.weight("head.bias"), transB=1)
+    inputs: Inputs = {"states": (np.float32, ["picks", config.width])}
+    return graph.close("mlm_head", inputs, logits, "logits", ["picks", config.vocabulary])
+
+
+# -- the parts of an encoder, in the order they run --
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What the layers know of the batch; "places" are those of the flattened ids."""
+
+    ids: str
+    """`[real]`: the ids of the real tokens."""
+    positions: str
+    """`[real]`: their positions, RoBERTa's."""
+    real: str
+    """`[real]`: the places of the real tokens."""
+    token: str
+    """`[batch x tokens]`: which real token is at each place; at padding, another one."""
+    unseen: str
+    """`[batch, 1, 1, tokens]`: what attention adds to its scores, to look at no padding."""
+    split: str
+    """The shape batch, tokens, heads, head width."""
+
+
+def lay_out(graph: Graph, config: Config) -> Batch:
+    """Where the real tokens are, and at which positions: everything is told by the ids."""
+    seen = graph.node("Not", graph.node("Equal", "ids", graph.constant(config.pad_id)))
+    ones = graph.node("Cast", seen, to=TensorProto.INT64)
+    counted = graph.node("CumSum", ones, graph.constant(1))
+    positions = graph.node("Add", counted, graph.constant(config.pad_id))  # RoBERTa's first is pad_id + 1
+    places = graph.node("Reshape", ones, graph.constant([-1]))
+    real = graph.node("Reshape", graph.node("NonZero", places), graph.constant([-1]))
+    before = graph.node("Sub", graph.node("CumSum", places, graph.constant(0)), graph.constant(1))
+    mask = graph.node("Unsqueeze", seen, graph.constant([1, 2]))
+    heads = graph.constant([config.heads, config.head_width])
+    return Batch(
+        ids=graph.rows(graph.node("Reshape", "ids", graph.constant([-1])), real),
+        positions=graph.rows(graph.node("Reshape", positions, graph.constant([-1])), real),
+        real=real,
+        token=graph.node("Max", before, graph.constant(0)),
+        unseen=graph.node("Where", mask, graph.constant(0, np.float32), graph.constant(UNSEEN, np.float32)),
+        split=graph.node("Concat", graph.node("Shape", "ids"), heads, axis=0),
+    )
+
+
+def embed(graph: Graph, config: Config, batch: Batch, wanted: str) -> str:
+    """The embeddings at the wanted places, `[wanted, width]`."""
+    token = graph.rows(batch.token, wanted)
+    words = graph.rows_of("embeddings.words.weight", graph.rows(batch.ids, token))
+    positions = graph.rows_of("embeddings.positions.weight", graph.rows(batch.positions, token))
+    types = graph.rows_of("embeddings.types.weight", graph.constant([0]))
+    return norm(graph, config, "embeddings.norm", graph.node("Add", graph.node("Add", words, positions), types))
+
+
+def block(graph: Graph, config: Config, batch: Batch, name: str, x: str, wanted: str) -> str:
+    """One layer: `[real, width]` to `[wanted, width]`. Only attention needs the other tokens; the rest is done at the wanted places."""
+    read = graph.rows(attend(graph, config, batch, name, x), wanted)
+    if wanted != batch.real:
+        x = graph.rows(x, graph.rows(batch.token, wanted))
+    x = norm(graph, config, f"{name}.attention_norm", graph.node("Add", x, linear(graph, f"{name}.attention_out", read)))
+    grown = graph.node("Gelu", linear(graph, f"{name}.grow", x))
+    return norm(graph, config, f"{name}.output_norm", graph.node("Add", x, linear(graph, f"{name}.shrink", grown)))
+
+
+def attend(graph: Graph, config: Config, batch: Batch, name: str, x: str) -> str:
+    """What each place reads from its row of the batch, `[batch x tokens, width]`."""
+    query, key, value = (
+        graph.node("Transpose", graph.node("Reshape", graph.rows(linear(graph, f"{name}.{part}", x), batch.token), batch.split), perm=axes)
+        for part, axes in (("query", [0, 2, 1, 3]), ("key", [0, 2, 3, 1]), ("value", [0, 2, 1, 3]))
+    )
+    scale = graph.constant(config.head_width**-0.5, np.float32)
+    scores = graph.node("Mul", graph.node("MatMul", query, key), scale)  # batch heads tokens tokens
+    shares = graph.node("Softmax", graph.node("Add", scores, batch.unseen), axis=-1)
+    read = graph.node("Transpose", graph.node("MatMul", shares, value), perm=[0, 2, 1, 3])
+    return graph.node("Reshape", read, graph.constant([-1, config.width]))
+
+
+def linear(graph: Graph, name: str, x: str) -> str:
+    """PyTorch's layout, `[out, in]`, as it is stored."""
+    return graph.node("Gemm", x, graph.weight(f"{name}.weight"), graph.weight(f"{name}.bias"), transB=1)
+
+
+def norm(graph: Graph, config: Config, name: str, x: str) -> str:
+    """Layer normalisation over the width."""
+    weight, bias = graph.weight(f"{name}.weight"), graph.weight(f"{name}.bias")
+    return graph.node("LayerNormalization", x, weight, bias, axis=-1, epsilon=config.norm_epsilon)
+
+
+# -- writing --
+
+
+class Graph:
+    """A graph being written. Values are named by strings; a weight's is our name for it."""
+
+    def __init__(self, stored: Mapping[str, Stored]) -> None:
+        self._stored = stored
+        self._nodes: list[NodeProto] = []
+        self._constants: dict[str, TensorProto] = {}
+        self._casts: dict[str, str] = {}
+
+    def node(self, operator: str, *inputs: str, **attributes: Any) -> str:
+        """The value of an operator."""
+        name = f"{operator}.{len(self._nodes)}"
+        self._nodes.append(helper.make_node(operator, inputs, [name], name, **attributes))
+        return name
+
+    def constant(self, value: float | Sequence[int], dtype: type = np.int64) -> str:
+        """A number or a few, inside the graph."""
+        name = f"{np.dtype(dtype)}.{value}"
+        if name not in self._constants:
+            self._constants[name] = numpy_helper.from_array(np.array(value, dtype), name)
+        return name
+
+    def rows(self, values: str, indices: str) -> str:
+        """Some of the rows."""
+        return self.node("Gather", values, indices, axis=0)
+
+    def rows_of(self, name: str, indices: str) -> str:
+        """Some rows of a stored table, in float32: taken first, so that the table itself is never converted."""
+        return self._widened(self.rows(self._point_at(name), indices), name)
+
+    def weight(self, name: str) -> str:
+        """A stored tensor, in float32."""
+        point = self._point_at(name)
+        if name not in self._casts:
+            self._casts[name] = self._widened(point, name)
+        return self._casts[name]
+
+    def close(self, name: str, inputs: Inputs, result: str, output: str, shape: list[str | int]) -> ModelProto:
+        """The model: `result` goes out as `output`, float32 of this shape."""
+        self._nodes.append(helper.make_node("Identity", [result], [output], output))
+        given = [
+            helper.make_tensor_value_info(key, helper.np_dtype_to_tensor_dtype(np.dtype(of)), size) for key, (of, size) in inputs.items()
+        ]
+        taken = [helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)]
+        graph = GraphProto(name=name, node=self._nodes, input=given, output=taken, initializer=self._constants.values())
+        return ModelProto(ir_version=IR_VERSION, producer_name="xlmr", graph=graph, opset_import=[OperatorSetIdProto(version=OPSET)])
+
+    def _widened(self, value: str, name: str) -> str:
+        return value if self._stored[name].dtype == "float32" else self.node("Cast", value, to=TensorProto.FLOAT)
+
+    def _point_at(self, name: str) -> str:
+        if name not in self._constants:
+            held = self._stored[name]
+            tensor = TensorProto(name=name, data_type=DTYPES[held.dtype], dims=held.shape, data_location=TensorProto.EXTERNAL)
+            for key, value in (("location", held.file.name), ("offset", held.offset), ("length", held.length)):
+                tensor.external_data.add(key=key, value=str(value))
+            self._constants[name] = tensor
+        return name
