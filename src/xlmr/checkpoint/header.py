@@ -21,6 +21,9 @@ from xlmr.errors import BadCheckpoint
 LARGEST_HEADER = 100_000_000
 """Bytes; the format's own limit."""
 MOST_TENSORS = 100_000
+MOST_AXES = 8
+LARGEST = 2**63 - 1
+"""The largest size or offset."""
 ALIGNMENT = 64
 """Bytes; a cache line, and the widest vector register."""
 
@@ -140,7 +143,7 @@ def _stored(name: str, entry: object, file: Path, start: int, size: int, path: P
 
 
 def _naturals(value: object) -> bool:
-    return isinstance(value, list) and all(type(number) is int and number >= 0 for number in value)
+    return isinstance(value, list) and len(value) <= MOST_AXES and all(type(number) is int and 0 <= number <= LARGEST for number in value)
 
 
 def _check_layout(stored: Mapping[str, Stored], start: int, size: int, path: Path) -> None:

@@ -8,6 +8,7 @@ import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def save(
         raise BadInput(f"{tokenizer}: not found; wanted a {TOKENIZER}")
     table = _table(config, weights)
     with _replacing(Path(os.path.realpath(folder))) as new:
-        _write_json(new / CONFIG, configs.dump(config, dtype))
+        _write_json(new / CONFIG, configs.dump(_named(config, table), dtype))
         _write_json(new / TOKENIZER_CONFIG, _tokenizer_config(config))
         shutil.copyfile(tokenizer, new / TOKENIZER)
         _write_weights(new / WEIGHTS, config, table, weights, dtype)
@@ -78,6 +79,12 @@ def _table(config: Config, weights: Mapping[str, np.ndarray]) -> dict[str, Tenso
     if DECODER in table:
         table[DECODER_BIAS] = table[BIAS]  # not tied, transformers computes with the decoder's own
     return table
+
+
+def _named(config: Config, table: Mapping[str, Tensor]) -> Config:
+    """The config, not naming a class that wants an MLM head where there is none: transformers would invent one."""
+    headless = BIAS not in table and config.architectures == Config().architectures
+    return replace(config, architectures=("XLMRobertaModel",)) if headless else config
 
 
 def _write_weights(path: Path, config: Config, table: Mapping[str, Tensor], weights: Mapping[str, np.ndarray], dtype: str) -> None:
@@ -141,7 +148,9 @@ def _check_replaceable(folder: Path) -> None:
 
 def _sync(path: Path) -> None:
     """Let a file's or folder's content reach the disk."""
-    handle = os.open(path, os.O_RDONLY)
+    if os.name == "nt" and path.is_dir():
+        return  # Windows opens no folders
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(handle)
     finally:
