@@ -1,0 +1,1 @@
+"""What people come for, one file for each task."""
