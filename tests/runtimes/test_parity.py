@@ -112,7 +112,7 @@ def test_batch_neighbours_change_nothing(runtime, neighbours, length, data):
     picks = np.stack([np.zeros(length, np.int64), np.arange(length)], 1)
     together = runtime.hidden_states(ids)[0][place, :length]
     close(together, runtime.hidden_states(alone)[0][0], 1e-5)
-    close(runtime.mlm_logits(ids, picks + [place, 0]), runtime.mlm_logits(alone, picks), 1e-5)
+    close(runtime.mlm_logits(ids, picks + np.array([place, 0])), runtime.mlm_logits(alone, picks), 1e-5)
 
 
 def test_padding_in_the_middle_is_padding_too(runtime, oracle):

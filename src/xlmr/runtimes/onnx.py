@@ -38,6 +38,7 @@ class OnnxRuntime:
     def __init__(self, checkpoint: Checkpoint, threads: int) -> None:
         self._checkpoint = checkpoint
         self._config = checkpoint.config
+        self._where = next(iter(checkpoint.stored.values())).file.parent  # in the hub's cache not the checkpoint's folder
         self._threads = threads
         self._runs: dict[range, ort.InferenceSession] = {}
         self._lock = Lock()
@@ -90,7 +91,7 @@ class OnnxRuntime:
         options.log_severity_level = QUIET
         options.intra_op_num_threads = self._threads
         options.enable_mem_pattern = False  # it keeps a plan, and the most memory one ever took, for each shape it has seen
-        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(self._checkpoint.folder))
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(self._where))
         options.add_session_config_entry("session.disable_prepacking", str(int(not pack)))
         try:
             return ort.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
