@@ -82,10 +82,12 @@ def test_places_in_decomposed_text_are_whole_letters(tokenizer):
     assert "".join("ca\u0301c e\u0302m"[start:end] for start, end in encoding.offsets) == "ca\u0301ce\u0302m"
 
 
-@given(st.one_of(texts, masked), st.integers(2, 12), st.integers(1, 200))
+@given(masked, st.integers(2, 12), st.integers(1, 200))
+@example("☃", 2, 5000)
 def test_the_first_tokens_are_those_of_the_whole(tokenizer, text, longest, times):
-    whole = tokenizer.encode(text * times)
-    head = tokenizer.encode(text * times, longest=longest)
+    text = f"{text} " * times
+    whole = tokenizer.encode(text)
+    head = tokenizer.encode(text, longest=longest)
     if len(whole.ids) <= longest:
         assert head == whole
     else:
