@@ -1,0 +1,228 @@
+"""The one training loop: steps, schedule, precision, several processes, log, resumption.
+
+What is learnt is the `Task`'s affair; the loop asks it for a step's parts and their losses.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from tqdm import tqdm
+
+from xlmr.errors import BadRecipe
+from xlmr.training import states
+
+SKIPS = 20  # steps whose gradient is not finite, one after another, before the run stops
+
+
+class Task(Protocol):
+    """What a run learns."""
+
+    model: nn.Module
+
+    def parts(self, step: int, process: int, processes: int) -> Iterator[Any]:
+        """This process's parts of the step, to be worked one after another. Steps are asked in order."""
+        ...
+
+    def loss(self, part: Any, processes: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """What to descend, such that the mean over processes of the sum over parts is the step's loss; and its addends to log."""
+        ...
+
+    def evaluate(self) -> dict[str, Any]:
+        """Scores on held-out data, for the log."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """All that `parts` needs to go on from here, as JSON."""
+        ...
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How long and how fast, and where it is written down."""
+
+    folder: Path
+    identity: str
+    """What must be the same for a run to be resumed."""
+    steps: int
+    tokens: int
+    """Tokens a step, for the progress bar."""
+    warmup: int
+    decay: int
+    """Last steps, in which the rate falls to 0."""
+    clip: float
+    log: int
+    evaluate: int
+    minutes: float
+    seed: int
+
+    def rate(self, step: int) -> float:
+        """Share of the full rate: linear warm-up, constant, linear decay (Hägele et al. 2024)."""
+        return min(1.0, (step + 1) / max(1, self.warmup), (self.steps - step) / max(1, self.decay))
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where a run stands."""
+
+    step: int = 0
+    seconds: float = 0.0
+    skipped: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    """Losses since the last line of the log."""
+
+
+def train(task: Task, optimisers: Sequence[Optimizer], plan: Plan, accelerator: Accelerator, *, resume: bool) -> None:
+    """Run the plan to its end. Killed at any moment and resumed, it gives the same losses.
+
+    Raises BadRecipe where there is a state and `resume` is False, where `resume` finds none or another recipe's,
+    and where the gradient is not finite `SKIPS` times in a row.
+    """
+    model, *wrapped = accelerator.prepare(task.model, *optimisers)
+    task.model = model
+    full = [[group["lr"] for group in optimiser.param_groups] for optimiser in optimisers]
+    progress = _resume(task, optimisers, plan, accelerator) if resume else _begin(plan)
+    bar = tqdm(total=plan.steps * plan.tokens, initial=progress.step * plan.tokens, unit="tok", unit_scale=True,
+               disable=not accelerator.is_main_process, smoothing=0.02)  # fmt: skip
+    saved = started = time.monotonic()
+    while progress.step < plan.steps:
+        step = progress.step
+        _set_rates(optimisers, full, plan.rate(step))
+        torch.manual_seed(hash((plan.seed, step, accelerator.process_index)) & 0x7FFFFFFF)  # dropout's
+        losses = _step(task, wrapped, plan, accelerator, step, progress)
+        progress.step += 1
+        progress.seconds += time.monotonic() - started
+        started = time.monotonic()
+        for name, value in losses.items():
+            progress.sums[name] = progress.sums.get(name, 0.0) + value
+        bar.update(plan.tokens)
+        last = progress.step == plan.steps
+        if progress.step % plan.log == 0 or last:
+            _log(plan, progress, accelerator, bar)
+        if progress.step % plan.evaluate == 0 or last:
+            _write(plan, accelerator, {"step": progress.step, "heldout": task.evaluate()})
+        if progress.step == plan.steps - plan.decay or last or _due(accelerator, saved, plan.minutes):
+            _save(task, optimisers, plan, accelerator, progress)
+            saved = time.monotonic()
+    bar.close()
+
+
+def _step(task: Task, optimisers: Sequence[Any], plan: Plan, accelerator: Accelerator, step: int, progress: Progress) -> dict[str, float]:
+    """One update; gives the step's losses over all processes."""
+    processes, sums = accelerator.num_processes, {}
+    parts = list(task.parts(step, accelerator.process_index, processes))
+    for i, part in enumerate(parts):
+        waits = accelerator.no_sync(task.model) if i < len(parts) - 1 else nullcontext()
+        with waits, accelerator.autocast():
+            loss, addends = task.loss(part, processes)
+            accelerator.backward(loss)
+        for name, value in addends.items():
+            sums[name] = sums.get(name, 0) + value.detach().float()
+    norm = accelerator.clip_grad_norm_(task.model.parameters(), plan.clip)
+    if math.isfinite(float(norm)):
+        progress.skipped = 0
+        for optimiser in optimisers:
+            optimiser.step()
+    else:
+        progress.skipped += 1
+        if progress.skipped >= SKIPS:
+            raise BadRecipe(f"step {step}: the gradient was not finite {SKIPS} times in a row; lower the rate, or look at the data")
+    for optimiser in optimisers:
+        optimiser.zero_grad()
+    return {name: float(accelerator.reduce(value, "mean")) for name, value in sums.items()}
+
+
+def _set_rates(optimisers: Sequence[Optimizer], full: list[list[float]], share: float) -> None:
+    for optimiser, rates in zip(optimisers, full, strict=True):
+        for group, rate in zip(optimiser.param_groups, rates, strict=True):
+            group["lr"] = rate * share
+
+
+def _due(accelerator: Accelerator, saved: float, minutes: float) -> bool:
+    """Whether it is time to save: the main process's clock, so that all agree."""
+    due = torch.tensor(float(time.monotonic() - saved > minutes * 60), device=accelerator.device)
+    if accelerator.num_processes > 1:
+        torch.distributed.broadcast(due, 0)
+    return bool(due)
+
+
+# -- what is written down --
+
+
+def _begin(plan: Plan) -> Progress:
+    if found := states.find(plan.folder / "state"):
+        raise BadRecipe(f"{found} holds an earlier run: resume it (--resume), or choose another output folder")
+    (plan.folder / "log.jsonl").unlink(missing_ok=True)
+    return Progress()
+
+
+def _resume(task: Task, optimisers: Sequence[Optimizer], plan: Plan, accelerator: Accelerator) -> Progress:
+    """The state, or, where the plan has become longer, the state before the old plan's decay."""
+    found = states.find(plan.folder / "state")
+    if found is None:
+        raise BadRecipe(f"{plan.folder / 'state'}: no run to resume; begin one without --resume")
+    raw = states.read_progress(found)
+    if raw["identity"] == plan.identity and raw["steps"] != plan.steps and raw["step"] > raw["steps"] - raw["decay"]:
+        found = plan.folder / "trunk"
+        raw = states.read_progress(found)
+    if raw["identity"] != plan.identity or raw["step"] > plan.steps - plan.decay * (raw["steps"] != plan.steps):
+        raise BadRecipe(f"{found} is of another recipe; resume it with its own, or choose another output folder")
+    states.load(found, accelerator.unwrap_model(task.model), optimisers)
+    task.restore(raw["task"])
+    progress = Progress(**{name: raw[name] for name in ("step", "seconds", "skipped", "sums")})
+    if accelerator.is_main_process:
+        _cut_log(plan.folder / "log.jsonl", progress.step)
+    return progress
+
+
+def _save(task: Task, optimisers: Sequence[Optimizer], plan: Plan, accelerator: Accelerator, progress: Progress) -> None:
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        raw = {"identity": plan.identity, "steps": plan.steps, "decay": plan.decay, "task": task.state()}
+        raw |= {name: getattr(progress, name) for name in ("step", "seconds", "skipped", "sums")}
+        states.save(plan.folder / "state", accelerator.unwrap_model(task.model), optimisers, raw)
+        if progress.step == plan.steps - plan.decay:
+            copy = plan.folder / "trunk.partial"
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.copytree(plan.folder / "state", copy)
+            states.replace(copy, plan.folder / "trunk")
+    accelerator.wait_for_everyone()
+
+
+def _log(plan: Plan, progress: Progress, accelerator: Accelerator, bar: Any) -> None:
+    count = progress.step % plan.log or plan.log
+    losses = {name: round(total / count, 6) for name, total in progress.sums.items()}
+    progress.sums = {}
+    line = {"step": progress.step, "tokens": progress.step * plan.tokens, **losses, "rate": plan.rate(progress.step - 1),
+            "seconds": round(progress.seconds, 1)}  # fmt: skip
+    _write(plan, accelerator, line)
+    bar.set_postfix({name: f"{value:.3f}" for name, value in losses.items()}, refresh=False)
+
+
+def _write(plan: Plan, accelerator: Accelerator, line: Mapping[str, Any]) -> None:
+    if accelerator.is_main_process:
+        plan.folder.mkdir(parents=True, exist_ok=True)
+        with (plan.folder / "log.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
+
+
+def _cut_log(path: Path, step: int) -> None:
+    """Drop lines later than the state, which the run will write again."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    path.write_text("".join(line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step), encoding="utf-8")

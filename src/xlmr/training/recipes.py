@@ -1,0 +1,189 @@
+"""A pretraining recipe: a TOML file, read into frozen dataclasses; every field may be left out."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from xlmr.errors import BadRecipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    """Where the text lies, and what of it is used."""
+
+    folder: str = "../shared/data/text"
+    """Holds LANG.txt.xz, filler/LANG.txt.xz and parallel/SET/LANG.tsv.xz; relative paths count from the working folder."""
+    languages: tuple[str, ...] = ()
+    """Only these codes; empty takes all there are."""
+    filler_below: int = 200_000
+    """Interface strings are used only where a language has fewer bytes of prose."""
+    parallel: tuple[str, ...] = ("bible", "cldr", "docs", "gnomehelp", "lexicon", "ntrex128", "osguide", "stories", "strings", "tico19")
+    phrases: tuple[str, ...] = ("cldr", "lexicon")
+    """Parallel sets of words and short phrases: used as pairs, never as running text."""
+    cap: int = 8_000
+    """Ids a parallel set may give, so that no single book dominates; the same ids in all languages."""
+    heldout_lines: int = 300
+    """Lines of running text a language keeps back, at most one in twenty."""
+    heldout_ids: int = 50
+    """One parallel id in so many is kept back, in all languages, with every other copy of its texts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vocabulary:
+    """The SentencePiece unigram model."""
+
+    size: int = 32_000
+    """Pieces in all, the special ones and `<mask>` among them."""
+    exponent: float = 0.4
+    """Languages are sampled by characters to this power (XLM-R, section 3.1, has 0.3)."""
+    characters: int = 40_000_000
+    coverage: float = 0.9999
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """The encoder, as in `xlmr.config.Config`."""
+
+    width: int = 256
+    layers: int = 4
+    heads: int = 4
+    inner: int = 1_024
+    positions: int = 514
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Static:
+    """The start of the embedding table: SVD of pieces x sentence ids, then contrast on sums of vectors."""
+
+    start: str = "contrast"
+    """`random`, `svd`, or `contrast` (svd and then contrast)."""
+    power: float = 0.5
+    """The singular values' exponent."""
+    steps: int = 1_500
+    pairs: int = 512
+    rate: float = 3e-3
+    temperature: float = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """What a step learns from."""
+
+    batch: int = 8_192
+    """Tokens a step."""
+    exponent: float = 0.5
+    """Languages are sampled by tokens to this power."""
+    parallel: float = 0.5
+    """Share of a batch's tokens that are parallel lines: masked, and contrasted with their translation."""
+    tlm: float = 0.3
+    """Share of the parallel pairs that are joined in one sequence (TLM; Conneau and Lample 2019, section 3.3)."""
+    masked: float = 0.2
+    """Tokens chosen for prediction; of these 80 % become <mask>, 10 % another piece, 10 % stay."""
+    tlm_masked: float = 0.35
+    """The same, on the side of a joined pair that is to be read from its translation."""
+    whole_word: float = 0.5
+    """Share of sequences whose words are masked whole."""
+    contrast: float = 0.3
+    """Weight of the contrastive loss; 0 leaves it out."""
+    temperature: float = 0.05
+    joined: float = 0.1
+    """Share of the monolingual tokens in lines joined to long sequences, so that every position is learnt."""
+    longest: int = 128
+    """Tokens of an example that is not joined."""
+    negatives: int = 4_096
+    """Pieces a prediction is compared with (sampled softmax); 0 compares with all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Optimiser:
+    """AdamW, with Muon for the matrices inside the layers where `muon` is above 0."""
+
+    tokens: int = 30_000_000
+    """Length of the run."""
+    rate: float = 1e-3
+    muon: float = 0.0
+    """Rate of Muon; 0 leaves the matrices to AdamW."""
+    embeddings: float = 0.1
+    """The word embeddings' rate as a share of `rate`."""
+    warmup: float = 0.02
+    """Share of the run."""
+    decay: float = 0.3
+    """Share of the run in which the rate falls linearly to 0; in between it is constant."""
+    weight_decay: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.98)
+    clip: float = 1.0
+    full_softmax: float = 0.1
+    """Last share of the run, in which every piece is compared with."""
+    accumulate: int = 1
+    """Parts a step's batch is worked in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """All of a run."""
+
+    output: str
+    """The run's folder."""
+    seed: int = 1
+    precision: str = "no"
+    """`no` (fp32) or `bf16`, as accelerate names them."""
+    minutes: float = 5.0
+    """Between two checkpoints."""
+    log: int = 20
+    """Steps between two lines of the log."""
+    evaluate: int = 500
+    """Steps between two measurements on held-out text."""
+    data: Data = field(default_factory=Data)
+    vocabulary: Vocabulary = field(default_factory=Vocabulary)
+    sizes: Sizes = field(default_factory=Sizes)
+    static: Static = field(default_factory=Static)
+    objective: Objective = field(default_factory=Objective)
+    optimiser: Optimiser = field(default_factory=Optimiser)
+
+
+SECTIONS = {"data": Data, "vocabulary": Vocabulary, "sizes": Sizes, "static": Static, "objective": Objective, "optimiser": Optimiser}
+
+
+def read(path: Path) -> Recipe:
+    """The recipe in a TOML file. Raises BadRecipe where it is missing, not TOML, or has a field that is unknown or of another type."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadRecipe(f"{path}: not found") from None
+    except (OSError, ValueError) as error:
+        raise BadRecipe(f"{path}: not readable as TOML ({error})") from None
+    sections = {name: _fill(kind, raw.pop(name, {}), f"{path}: [{name}]") for name, kind in SECTIONS.items()}
+    if "output" not in raw:
+        raise BadRecipe(f"{path}: output is missing; it names the run's folder")
+    return _fill(Recipe, raw | sections, str(path))
+
+
+def dump(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain values, to be stored beside what it made."""
+    return asdict(recipe)
+
+
+T = TypeVar("T")
+
+
+def _fill(kind: type[T], raw: object, where: str) -> T:
+    if not isinstance(raw, Mapping):
+        raise BadRecipe(f"{where}: found {raw!r}, wanted a table")
+    known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
+    if unknown := sorted(set(raw) - set(known)):
+        raise BadRecipe(f"{where}: {', '.join(unknown)} not known; wanted some of {', '.join(known)}")
+    return kind(**{name: _value(value, str(known[name].type), f"{where} {name}") for name, value in raw.items()})
+
+
+def _value(value: Any, kind: str, where: str) -> Any:
+    if kind in ("int", "float", "str"):
+        allowed = {"int": (int,), "float": (int, float), "str": (str,)}[kind]
+        if not isinstance(value, allowed) or isinstance(value, bool):
+            raise BadRecipe(f"{where}: found {value!r}, wanted {kind}")
+        return float(value) if kind == "float" else value
+    return tuple(value) if isinstance(value, list) else value
