@@ -53,6 +53,7 @@ class Tokenizer:
     def encode(self, text: str, *, longest: int | None = None) -> Encoding:
         """The ids of a text. With `longest`, that many at most, `<s>` and `</s>` among them; text far beyond is not looked at.
 
+        So a single word of thousands of characters may begin with other pieces than it would if it were seen whole.
         Raises BadInput for what is not text: a lone surrogate, or no string at all.
         """
         check(text)

@@ -1,0 +1,149 @@
+"""Texts in files: one in each line, in the JSON object of each line, or in a column of a table; also compressed.
+
+Files are read a line at a time, so their size does not matter.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+from xlmr.errors import BadInput, BadLine
+from xlmr.limits import LINE
+
+FIELD = "text"
+"""The key, or the column, that holds the text."""
+BOM = "\ufeff".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What one line of a file (in a table: one row) holds; `number` counts from 1."""
+
+    number: int
+    text: str | BadLine
+
+
+def read(path: Path) -> Iterator[Line]:
+    """The texts of a file: `.jsonl`, `.csv` and `.tsv` are known by their names, any other has a text in each line.
+
+    Behind `.gz` and `.xz` they are unpacked. A line that cannot be read gives a BadLine in its place.
+    Raises BadInput where the file cannot be read at all.
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    opened = UNPACKED.get(suffixes[-1]) if suffixes else None
+    kind = "".join(suffixes[:-1][-1:] if opened else suffixes[-1:])
+    if kind in REFUSED:
+        raise BadInput(f"{path}: {REFUSED[kind]}")
+    try:
+        with opened(path) if opened else path.open("rb") as file:
+            yield from KINDS.get(kind, plain)(file)
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise BadInput(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from None
+
+
+def plain(file: IO[bytes]) -> Iterator[Line]:
+    """Each line is a text."""
+    for number, line in _lines(file):
+        yield Line(number, line if isinstance(line, BadLine) else _decoded(line.removesuffix(b"\n").removesuffix(b"\r")))
+
+
+def json_lines(file: IO[bytes]) -> Iterator[Line]:
+    """Each line is a JSON object with a `text`."""
+    for line in plain(file):
+        yield line if isinstance(line.text, BadLine) else Line(line.number, _field(line.text))
+
+
+def table(file: IO[bytes], dialect: type[csv.Dialect]) -> Iterator[Line]:
+    """Rows under a header, which names a column `text`. Empty rows are left out."""
+    rows = csv.reader(_table_lines(file), dialect)
+    header = _row(rows)
+    if not isinstance(header, list) or FIELD not in header:
+        raise BadInput(f"its columns are {header or 'none'}; wanted one called {FIELD!r}")
+    column = header.index(FIELD)
+    while (row := _row(rows)) is not None:
+        if row:
+            yield Line(rows.line_num, row if isinstance(row, BadLine) else _cell(row, column))
+
+
+def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes | BadLine]]:
+    """Lines with their ends and numbers. Of one that is too long no more is held than the limit."""
+    number = 0
+    while line := file.readline(LINE + 1):
+        number += 1
+        if len(line) <= LINE:
+            yield number, line.removeprefix(BOM) if number == 1 else line
+            continue
+        while not line.endswith(b"\n") and line:
+            line = file.readline(LINE + 1)
+        yield number, BadLine(f"the line has more than {LINE:,} bytes")
+
+
+def _table_lines(file: IO[bytes]) -> Iterator[str]:
+    for number, line in _lines(file):
+        if isinstance(line, BadLine):
+            raise BadInput(f"line {number}: {line}")
+        yield line.decode("utf-8", "surrogateescape")  # what is not UTF-8 is seen in its cell, after the CSV reader
+
+
+def _row(rows: Iterator[list[str]]) -> list[str] | BadLine | None:
+    try:
+        return next(rows, None)
+    except csv.Error as error:
+        return BadLine(f"not a row of a table ({error})")
+
+
+def _cell(row: list[str], column: int) -> str | BadLine:
+    if column >= len(row):
+        return BadLine(f"the row has {len(row)} columns, and {FIELD!r} is column {column + 1}")
+    return _decoded(row[column].encode("utf-8", "surrogateescape"))
+
+
+def _field(line: str) -> str | BadLine:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return BadLine(f"not JSON ({error})")
+    if not isinstance(value, dict) or not isinstance(value.get(FIELD), str):
+        return BadLine(f"not a JSON object with a string as {FIELD!r}")
+    text: str = value[FIELD]
+    return text
+
+
+def _decoded(line: bytes) -> str | BadLine:
+    try:
+        return line.decode()
+    except UnicodeDecodeError as error:
+        return BadLine(f"not UTF-8 (byte {error.start + 1} is 0x{line[error.start]:02x})")
+
+
+class Tabs(csv.Dialect):
+    """Cells between tabs; quotes mean nothing."""
+
+    delimiter, quoting, lineterminator = "\t", csv.QUOTE_NONE, "\n"
+
+
+UNPACKED: dict[str, Callable[[Path], Any]] = {  # both give an IO[bytes], though not both say so
+    ".gz": gzip.GzipFile,
+    ".xz": lzma.LZMAFile,
+}
+KINDS: dict[str, Callable[[IO[bytes]], Iterator[Line]]] = {
+    ".jsonl": json_lines,
+    ".ndjson": json_lines,
+    ".csv": partial(table, dialect=csv.excel),
+    ".tsv": partial(table, dialect=Tabs),
+}
+REFUSED = {
+    ".json": "is one JSON value; write an object on each line and call it .jsonl",
+    ".parquet": "Parquet comes in a later version, with the extra `data`; write the texts as .jsonl or .csv",
+}

@@ -1,0 +1,161 @@
+import csv
+import gzip
+import io
+import json
+import lzma
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xlmr.errors import BadInput, BadLine
+from xlmr.limits import LINE
+from xlmr.texts import Line, plain, read
+
+WRITTEN = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"), max_size=20)
+TEXTS = ["Paris est la <mask>.", "", '"quoted", twice', "日本語\u2028と<mask>", " spaces\tand tabs ", "a\x00b"]
+
+
+def as_csv(texts: list[str]) -> str:
+    out = io.StringIO()
+    csv.writer(out).writerows([("id", "text"), *enumerate(texts)])
+    return out.getvalue()
+
+
+FORMS: dict[str, Callable[[list[str]], str]] = {
+    "lines.txt": lambda texts: "".join(f"{text}\n" for text in texts),
+    "corpus.de": lambda texts: "".join(f"{text}\r\n" for text in texts),
+    "lines": "\n".join,
+    "objects.jsonl": lambda texts: "".join(json.dumps({"id": 7, "text": text}) + "\n" for text in texts),
+    "table.csv": as_csv,
+    "table.TSV": lambda texts: "".join(f"{a}\t{b}\n" for a, b in [("text", "label"), *((text.replace("\t", " "), "x") for text in texts)]),
+}
+
+
+@pytest.fixture
+def write(tmp_path) -> Callable[[str, bytes | str], Path]:
+    def written(name: str, content: bytes | str) -> Path:
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return written
+
+
+def texts_of(path: Path) -> list[str]:
+    return [str(line.text) for line in read(path)]
+
+
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("packed", ["", ".gz", ".xz"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["", "marked"])
+def test_every_form_gives_its_texts(write, name, packed, mark):
+    pack = {"": bytes, ".gz": gzip.compress, ".xz": lzma.compress}[packed]
+    path = write(name + packed, pack(mark + FORMS[name](TEXTS).encode()))
+    wanted = [text.replace("\t", " ") if name == "table.TSV" else text for text in TEXTS]
+    assert texts_of(path) == wanted
+
+
+@given(st.lists(WRITTEN))
+def test_lines_are_what_was_written(lines):
+    content = "".join(f"{line}\n" for line in lines).encode()
+    if not content.startswith("\ufeff".encode()):
+        assert list(plain(io.BytesIO(content))) == [Line(i, line) for i, line in enumerate(lines, start=1)]
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1)))
+def test_a_csv_cell_may_have_commas_quotes_and_line_ends(tmp_path_factory, texts):
+    path = tmp_path_factory.mktemp("cells") / "table.csv"
+    path.write_bytes(as_csv(texts).encode())
+    assert texts_of(path) == texts
+
+
+@given(st.binary(max_size=200), st.sampled_from([*FORMS, "a.jsonl.gz", "a.txt.xz"]))
+def test_noise_is_read_or_refused_never_a_crash(tmp_path_factory, noise, name):
+    path = tmp_path_factory.mktemp("noise") / name
+    path.write_bytes(noise)
+    try:
+        assert all(isinstance(line.text, str | BadLine) for line in read(path))
+    except BadInput as error:
+        assert str(path) in str(error)  # noqa: PT017
+
+
+def test_numbers_are_those_of_the_lines(write):
+    assert [line.number for line in read(write("a.txt", "x\n\ny"))] == [1, 2, 3]
+    assert [line.number for line in read(write("a.csv", 'text\nx\n\n"y\nz"\nw\n'))] == [2, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "message"),
+    [
+        ("a.jsonl", b"{'text': 1}", "not JSON (Expecting property name"),
+        ("a.jsonl", b"", "not JSON (Expecting value"),
+        ("a.jsonl", b'"text"', "not a JSON object with a string as 'text'"),
+        ("a.jsonl", b'{"Text": "a"}', "not a JSON object with a string as 'text'"),
+        ("a.jsonl", b'{"text": null}', "not a JSON object with a string as 'text'"),
+        ("a.jsonl", b"[" * 100_000, "not JSON ("),
+        ("a.jsonl", b'{"text": "\xff"}', "not UTF-8 (byte 11 is 0xff)"),
+        ("a.txt", b"caf\xe9", "not UTF-8 (byte 4 is 0xe9)"),
+        ("a.txt", b"x" * (LINE + 1), "the line has more than 4,000,000 bytes"),
+        ("a.txt", b"x" * (3 * LINE), "the line has more than 4,000,000 bytes"),
+        ("a.tsv", b"1", "the row has 1 columns, and 'text' is column 2"),
+        ("a.tsv", b"1\tcaf\xe9", "not UTF-8 (byte 4 is 0xe9)"),
+        ("a.csv", b"1," + b"x" * 200_000, "not a row of a table (field larger than field limit"),
+    ],
+)
+def test_a_bad_line_is_told_in_its_place_and_the_next_is_read(write, name, line, message):
+    good = {"a.jsonl": b'{"text": "good"}', "a.txt": b"good"}.get(name, b"1\tgood" if name == "a.tsv" else b"1,good")
+    head = [] if name in ("a.txt", "a.jsonl") else [good.replace(b"1", b"id").replace(b"good", b"text")]
+    found = list(read(write(name, b"\n".join([*head, good, line, good]))))
+    assert [found[0].text, found[2].text, len(found)] == ["good", "good", 3]
+    assert isinstance(found[1].text, BadLine)
+    assert str(found[1].text).startswith(message)
+    assert found[1].number == len(head) + 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", "id,Text\n1,x\n", "its columns are ['id', 'Text']; wanted one called 'text'"),
+        ("a.csv", "", "its columns are none"),
+        ("a.tsv", "text\n" + "x" * (LINE + 1), "line 2: the line has more than 4,000,000 bytes"),
+        ("a.parquet", "PAR1", "Parquet comes in a later version, with the extra `data`"),
+        ("a.json", "[]", "is one JSON value; write an object on each line"),
+        ("a.json.gz", "[]", "is one JSON value; write an object on each line"),
+        ("a.txt.gz", "not packed", "cannot be read (Not a gzipped file"),
+        ("a.txt.xz", "not packed", "cannot be read (Input format not supported"),
+        ("a.txt.gz", gzip.compress(b"x\n" * 1000)[:-9], "cannot be read (Compressed file ended"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_with_its_path(write, name, content, message):
+    path = write(name, content)
+    with pytest.raises(BadInput) as error:
+        list(read(path))
+    assert str(error.value).startswith(f"{path}: {message}")
+
+
+def test_a_file_that_is_not_there_or_no_file_is_refused(tmp_path):
+    with pytest.raises(BadInput, match=r"none\.txt: cannot be read \(No such file or directory\)"):
+        list(read(tmp_path / "none.txt"))
+    with pytest.raises(BadInput, match=r"cannot be read \(Is a directory\)"):
+        list(read(tmp_path))
+
+
+def test_no_more_is_held_than_a_line():
+    class Endless(io.RawIOBase):
+        read_so_far = 0
+
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer) -> int:
+            buffer[:] = (b"x" * 999 + b"\n") * (len(buffer) // 1000) + b"y" * (len(buffer) % 1000)
+            self.read_so_far += len(buffer)
+            return len(buffer)
+
+    file = Endless()
+    lines = plain(io.BufferedReader(file))
+    assert next(lines).text == "x" * 999
+    assert file.read_so_far < 100_000
