@@ -40,9 +40,11 @@ def open(source: str | PathLike[str] | None = None, *, revision: str | None = No
 
         return folders.open(hub.fetch(source, revision))
     else:
-        where = Path(fspath(source)).expanduser()
-        if not where.exists():
-            raise BadCheckpoint(f"{where}: not found; wanted a folder, a hub id such as FacebookAI/xlm-roberta-base, or {SMALL!r}")
+        where = Path(source).expanduser()
+        if not fspath(source) or not where.exists():
+            raise BadCheckpoint(
+                f"{fspath(source)!r} not found; wanted a folder, a hub id such as FacebookAI/xlm-roberta-base, or {SMALL!r}"
+            )
     if revision is not None:
         raise BadInput(f"revision {revision!r} was asked of {where}; only a model from the hub has revisions")
     return folders.open(where)
