@@ -1,0 +1,121 @@
+"""The command line: `xlmr`. A command parses, calls one function and prints; what is slow to import is imported in it.
+
+Results go to standard output, everything else to standard error. Exits with 0, 1 where something failed, 2 where it was called
+wrongly, 130 where it was interrupted.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+import xlmr
+from xlmr.cli.options import SETTINGS, json_option, model_options, source_options, text_options, texts_in
+from xlmr.errors import XlmrError
+from xlmr.limits import TOP
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and exit."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # whatever the system's: JSON is UTF-8, and most scripts have no other encoding
+    try:
+        sys.exit(commands.main(arguments, prog_name="xlmr", standalone_mode=False))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except XlmrError as error:
+        click.echo(f"xlmr: {error}", err=True)
+        sys.exit(1)
+
+
+@click.group(context_settings=SETTINGS)
+@click.version_option(xlmr.__version__, message="%(prog)s %(version)s")
+def commands() -> None:
+    """XLM-RoBERTa at work: masked words in about 100 languages.
+
+    \b
+    Examples:
+      xlmr fill-mask 'Paris est la <mask> de la France.'
+      xlmr info
+    """
+
+
+@commands.command("fill-mask")
+@text_options
+@click.option("--top", type=click.IntRange(1, TOP), default=5, show_default=True, metavar="N", help="How many fillings for each text.")
+@json_option
+@model_options
+def fill_mask(
+    texts: tuple[str, ...],
+    file: Path | None,
+    top: int,
+    as_json: bool,
+    model: str | None,
+    revision: str | None,
+    runtime: str,
+    threads: int | None,
+) -> int:
+    """The likeliest words for the <mask> in each TEXT, best first.
+
+    Texts are the arguments, or those of a file, or the lines of standard input.
+    With --json there is one object for each text, in their order: {"text", "fillings": [{"score", "words", "ids", "text"}]};
+    one that cannot be answered has {"line", "error": {"kind", "message"}} in its place, and the exit status is 1.
+
+    \b
+    Examples:
+      xlmr fill-mask 'Paris est la <mask> de la France.'
+      xlmr fill-mask --top 1 'Guten <mask>!' 'Buenos <mask>!'
+      xlmr fill-mask --json --input sentences.jsonl.gz > filled.jsonl
+      cat sentences.txt | xlmr fill-mask --model FacebookAI/xlm-roberta-base
+    """
+    source = texts_in(texts, file)
+    from xlmr.cli import printing
+    from xlmr.tasks.masks import fill_each
+
+    found = xlmr.load(model, runtime=runtime, threads=threads, revision=revision)
+    show = printing.fillings_json if as_json else printing.fillings
+    return printing.answers(source, lambda lines: fill_each(found, lines, top=top), show, as_json)
+
+
+@commands.command()
+@json_option
+@source_options
+def info(as_json: bool, model: str | None, revision: str | None) -> None:
+    """What a model is: its sizes, and where it lies.
+
+    \b
+    Examples:
+      xlmr info
+      xlmr info --model FacebookAI/xlm-roberta-large --json
+    """
+    from xlmr import checkpoint
+    from xlmr.cli import printing
+
+    facts = printing.facts(model or "small", checkpoint.open(model, revision=revision))
+    click.echo(printing.dumped(facts) if as_json else printing.described(facts))
+
+
+@commands.command()
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--from", "start", metavar="MODEL", help="A folder or a hub id to go on from, instead of a model from nothing.")
+@click.option("--resume", is_flag=True, help="Go on, exactly, where an earlier run of this recipe was stopped.")
+def pretrain(recipe: Path, start: str | None, resume: bool) -> None:
+    """Pretrain a model as RECIPE says, and print its folder. Needs the extra `train`.
+
+    \b
+    Examples:
+      xlmr pretrain recipes/small.toml
+      xlmr pretrain recipes/small.toml --resume
+      accelerate launch --num_processes 2 -m xlmr pretrain recipes/small.toml
+    """
+    from xlmr.training import pretraining
+
+    click.echo(pretraining.pretrain(recipe, start=start, resume=resume))

@@ -1,0 +1,129 @@
+"""How answers look: for people, and as JSON whose shapes are those of `xlmr/schemas`."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from math import prod
+from typing import Any, TypeVar
+
+import click
+
+from xlmr.checkpoint import Checkpoint
+from xlmr.cli.options import Source
+from xlmr.errors import BadInput
+from xlmr.tasks.masks import Filling
+from xlmr.texts import Line
+from xlmr.tokenizer.vocabulary import MASK
+
+R = TypeVar("R")
+
+BAR = 12
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+LINE_ENDS = {code: f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}
+"""Line ends to some readers of JSON lines, though not to JSON."""
+
+
+def answers(
+    source: Source, answer: Callable[[Iterable[str | BadInput]], Iterator[R | BadInput]], show: Callable[[str, R], str], as_json: bool
+) -> int:
+    """Print an answer for each text as soon as it is there; what failed in its place, or on standard error. Gives the exit status."""
+    waiting: deque[Line] = deque()
+
+    def texts() -> Iterator[str | BadInput]:
+        for line in source.lines:
+            waiting.append(line)
+            yield line.text
+
+    failed = False
+    for found in progress(answer(texts())):
+        line = waiting.popleft()
+        if not isinstance(found, BadInput):
+            click.echo(show(str(line.text), found))
+            continue
+        failed = True
+        if as_json:
+            click.echo(dumped({"line": line.number, "error": {"kind": found.kind, "message": str(found)}}))
+        else:
+            click.echo(f"xlmr: {source.unit} {line.number}: {visible(str(found))}", err=True)
+    return int(failed)
+
+
+def fillings(text: str, found: list[Filling]) -> str:
+    """A text and its fillings, for people."""
+    head = visible(text).replace(MASK, click.style(MASK, bold=True))
+    return "\n".join([head, *(f"  {filling.score:.3f} {bar(filling.score)} {visible(' '.join(filling.words))}" for filling in found), ""])
+
+
+def fillings_json(text: str, found: list[Filling]) -> str:
+    """A text and its fillings, as JSON."""
+    return dumped({"text": text, "fillings": [asdict(filling) for filling in found]})
+
+
+def facts(name: str, found: Checkpoint) -> dict[str, Any]:
+    """What a model is, as `info --json` has it."""
+    config = found.config
+    return {
+        "model": name,
+        "folder": str(found.folder),
+        "parameters": sum(prod(tensor.shape) for tensor in found.stored.values()),
+        "bytes": sum(tensor.length for tensor in found.stored.values()),
+        "types": sorted({tensor.dtype for tensor in found.stored.values()}),
+        "vocabulary": config.vocabulary,
+        "width": config.width,
+        "layers": config.layers,
+        "heads": config.heads,
+        "inner": config.inner,
+        "longest": config.longest,
+        "fills_masks": found.has_mlm_head,
+    }
+
+
+def described(facts: dict[str, Any]) -> str:
+    """What a model is, for people."""
+    rows = {
+        "folder": facts["folder"],
+        "parameters": f"{facts['parameters']:,} ({', '.join(facts['types'])}, {facts['bytes'] / 1e6:,.1f} MB)",
+        "layers": f"{facts['layers']}, of width {facts['width']:,}, with {facts['heads']} heads and {facts['inner']:,} inner units",
+        "vocabulary": f"{facts['vocabulary']:,} pieces",
+        "longest text": f"{facts['longest']:,} tokens",
+        "fills masks": "yes" if facts["fills_masks"] else "no, it has no head for that",
+    }
+    return "\n".join([click.style(facts["model"], bold=True), *(f"  {name:13} {value}" for name, value in rows.items())])
+
+
+def dumped(value: dict[str, Any]) -> str:
+    """One line of JSON."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False).translate(LINE_ENDS)
+
+
+def bar(share: float) -> str:
+    """A share of one, drawn in eighths of a character."""
+    eighths = round(share * BAR * 8)
+    drawn = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8]
+    return click.style(f"{drawn:{BAR}.{BAR}}", fg="cyan")
+
+
+def visible(text: str) -> str:
+    """A text that cannot move the cursor: control characters are written out."""
+    return CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def progress(items: Iterator[R]) -> Iterator[R]:
+    """The items, counted on standard error where that is a terminal and the answers go elsewhere."""
+    if not sys.stderr.isatty() or sys.stdout.isatty():
+        yield from items
+        return
+    begin = shown = time.monotonic()
+    count = 0
+    for count, item in enumerate(items, start=1):
+        yield item
+        if (now := time.monotonic()) > shown + 0.2:
+            shown = now
+            click.echo(f"\r{count:,} texts, {count / (now - begin):,.0f} a second ", nl=False, err=True)
+    click.echo(f"\r{count:,} texts, {count / (time.monotonic() - begin):,.0f} a second ", err=True)

@@ -1,0 +1,327 @@
+"""The commands as they are called: what they print, where, and their exit status."""
+
+import gzip
+import io
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import click
+import jsonschema
+import pytest
+from referencing import Registry, Resource
+
+import xlmr
+from xlmr import runtimes
+from xlmr.cli import commands, main, options, printing
+
+SCHEMAS = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in (files("xlmr") / "schemas").iterdir()}
+REGISTRY = Registry().with_resources((name, Resource.from_contents(schema)) for name, schema in SCHEMAS.items())
+
+TEXT = "the cat <mask> water"
+NO_MASK = "the text has no <mask>; put it where a word is missing, as in 'Paris est la <mask> de la France.'"
+
+
+@dataclass
+class Done:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[dict]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def run(capfd, monkeypatch) -> Callable[..., Done]:
+    """`run(*arguments, stdin=b"")`: the command line in this process."""
+
+    def call(*arguments: object, stdin: bytes | io.StringIO | None = b"") -> Done:
+        if isinstance(stdin, bytes):
+            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        else:
+            monkeypatch.setattr(sys, "stdin", stdin)
+        with pytest.raises(SystemExit) as done:
+            main([str(argument) for argument in arguments])
+        return Done(int(done.value.code or 0), *capfd.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def fill(run, tiny) -> Callable[..., Done]:
+    return lambda *arguments, **options: run("fill-mask", "--model", tiny, "--threads", 1, *arguments, **options)
+
+
+@pytest.fixture
+def model(tiny) -> xlmr.Model:
+    return xlmr.load(tiny, threads=1)
+
+
+def bar(score: float) -> str:
+    return click.unstyle(printing.bar(score))
+
+
+def valid(schema: str, value: dict) -> bool:
+    return jsonschema.Draft202012Validator(SCHEMAS[schema], registry=REGISTRY).is_valid(value)
+
+
+def error(line: int, message: str, kind: str = "BadInput") -> dict:
+    return {"line": line, "error": {"kind": kind, "message": message}}
+
+
+def test_fill_mask_prints_for_people(fill, model):
+    done = fill(TEXT, "水 <mask>", "--top", 2)
+    first, second = ([[f"{filling.score:.3f}", *bar(filling.score).split(), *filling.words] for filling in model.fill_mask(text, top=2)]
+                     for text in (TEXT, "水 <mask>"))  # fmt: skip
+    assert (done.code, done.err) == (0, "")
+    assert [line.split() for line in done.out.splitlines()] == [
+        TEXT.split(),
+        *first,
+        [],
+        "水 <mask>".split(),
+        *second,
+        [],
+    ]
+
+
+def test_json_is_what_the_model_answers_and_as_the_schema_says(fill, model):
+    done = fill(TEXT, "水 <mask>", "--json")
+    wanted = [{"text": text, "fillings": [asdict(filling) for filling in model.fill_mask(text)]} for text in (TEXT, "水 <mask>")]
+    assert [line["text"] for line in done.lines] == [TEXT, "水 <mask>"]
+    assert [[filling["ids"] for filling in line["fillings"]] for line in done.lines] == [
+        [[list(filling["ids"][0])] for filling in line["fillings"]] for line in wanted
+    ]
+    assert all(valid("fill-mask.json", line) for line in done.lines)
+    assert "水" in done.out
+
+
+def test_schemas_are_schemas_and_refuse_other_shapes():
+    for schema in SCHEMAS.values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+    good = {"text": "a", "fillings": [{"score": 0.5, "words": ["b"], "ids": [[7]], "text": "c"}]}
+    assert valid("fill-mask.json", good)
+    assert valid("fill-mask.json", error(1, "why"))
+    for wrong in ({}, good | {"line": 1}, good | error(1, "why"), {"text": "a", "fillings": [{"score": 2}]}, error(0, "why"), error(1, "")):
+        assert not valid("fill-mask.json", wrong)
+
+
+@pytest.mark.parametrize("name", ["lines.txt", "lines.txt.gz", "objects.jsonl", "table.csv", None])
+def test_texts_come_from_files_and_standard_input(fill, tmp_path, name):
+    texts = [TEXT, "le chien <mask>", "кошка <mask>, собака"]
+    lines = "".join(f"{text}\n" for text in texts)
+    content = {
+        "lines.txt": lines.encode(),
+        "lines.txt.gz": gzip.compress(lines.encode()),
+        "objects.jsonl": "".join(json.dumps({"text": text}) + "\n" for text in texts).encode(),
+        "table.csv": "".join(f'"{text}"\n' for text in ["text", *texts]).encode(),
+        None: lines.encode(),
+    }[name]
+    if name is None:
+        done = fill("--json", stdin=content)
+    else:
+        (tmp_path / name).write_bytes(content)
+        done = fill("--json", "--input", tmp_path / name)
+    assert done.code == 0
+    assert [line["text"] for line in done.lines] == texts
+
+
+def test_a_wrong_line_has_its_error_in_its_place_and_the_others_are_answered(fill, tmp_path):
+    path = tmp_path / "lines.jsonl"
+    path.write_bytes(
+        b'{"text": "the <mask>"}\n{"text": 7}\nno JSON\n{"text": "a"}\n{"text": ""}\n{"text": "\\ud83d <mask>"}\n'
+        b'{"text": "<mask> \xff"}\n{"text": "<mask> \\u0000"}\n{"text": "' + b"a" * 1_000_000 + b'"}\n{"text": "<mask> <mask>"}\n'
+    )
+    done = fill("--json", "--input", path)
+    assert done.code == 1
+    assert [line.get("text") for line in done.lines] == ["the <mask>", *[None] * 6, "<mask> \x00", None, None]
+    assert [line for line in done.lines if "error" in line] == [
+        error(2, "not a JSON object with a string as 'text'", "BadLine"),
+        error(3, "not JSON (Expecting value: line 1 column 1 (char 0))", "BadLine"),
+        error(4, NO_MASK),
+        error(5, "the text is empty; wanted one with <mask>, such as 'Paris est la <mask> de la France.'"),
+        error(6, "character 0 of the text is U+D83D, a half of a surrogate pair without the other"),
+        error(7, "not UTF-8 (byte 18 is 0xff)", "BadLine"),
+        error(9, "the text has 1,000,000 characters, and at most 100,000 are taken; split it"),
+        error(10, "the text has 2 masks; several are filled together from a later version on, this one fills one at a time"),
+    ]
+    assert all(valid("fill-mask.json", line) for line in done.lines)
+
+
+def test_people_read_errors_on_standard_error(fill):
+    done = fill("the", TEXT)
+    assert done.code == 1
+    assert done.err == f"xlmr: text 1: {NO_MASK}\n"
+    assert done.out.startswith(TEXT)
+    assert fill(stdin=b"the cat\n").err == f"xlmr: line 1: {NO_MASK}\n"
+
+
+@pytest.mark.parametrize(
+    ("share", "drawn"), [(0, ""), (1, "█" * 12), (0.5, "█" * 6), (1 / 96, "▏"), (13 / 96, "█▋"), (95.4 / 96, "█" * 11 + "▉")]
+)
+def test_a_bar_is_as_long_as_the_share(share, drawn):
+    assert bar(share) == drawn.ljust(12)
+
+
+def test_control_characters_cannot_move_the_cursor(fill):
+    assert fill("\x1b[2J <mask>\r\x07\x9b").out.startswith("\\x1b[2J <mask>\\x0d\\x07\\x9b\n")
+
+
+def test_a_line_of_json_is_one_line_to_every_reader(fill):
+    done = fill("--json", "--top", 1, "a\u2028b\x85c\nd <mask>")
+    assert len(done.out.splitlines()) == 1
+    assert done.lines[0]["text"] == "a\u2028b\x85c\nd <mask>"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fill-mask", "--model", "nowhere", "<mask>"], "xlmr: 'nowhere' not found; wanted a folder, a hub id"),
+        (["fill-mask", "--input", "none.txt"], "xlmr: none.txt: cannot be read (No such file or directory)"),
+        (["fill-mask", "--input", "table.parquet"], "xlmr: table.parquet: Parquet comes in a later version"),
+        (["fill-mask", "--input", "."], "xlmr: .: cannot be read (Is a directory)"),
+        (["info", "--model", "nowhere"], "xlmr: 'nowhere' not found"),
+        (["info", "--model", "."], "xlmr: config.json: not found; a checkpoint is a folder with"),
+        (["pretrain", "none.toml"], "xlmr: "),
+    ],
+)
+def test_what_fails_says_why_in_one_line_and_exits_with_1(run, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    done = run(*arguments)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith(message)
+    assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fill-mask", TEXT, "--input", "a.txt"], "Texts were given both as arguments and with --input."),
+        (["fill-mask", TEXT, "--top", "0"], "0 is not in the range 1<=x<=1000"),
+        (["fill-mask", TEXT, "--runtime", "abacus"], "'abacus' is not one of 'onnx', 'torch'"),
+        (["fill-mask", TEXT, "--threads", "0"], "0 is not in the range x>=1"),
+        (["fill-mask", TEXT, "--colour"], "No such option"),
+        (["fly"], "No such command 'fly'"),
+        (["pretrain"], "Missing argument 'RECIPE'"),
+    ],
+)
+def test_wrong_use_says_what_and_exits_with_2(run, arguments, message):
+    done = run(*arguments)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+    assert "Usage: xlmr" in done.err
+
+
+@pytest.mark.parametrize("stdin", [Terminal(), None], ids=["terminal", "closed"])
+def test_without_text_a_terminal_is_not_waited_for(run, stdin):
+    done = run("fill-mask", stdin=stdin)
+    assert done.code == 2
+    assert "No text. Give it as an argument, with --input FILE, or through a pipe." in done.err
+
+
+def test_no_text_at_all_is_no_failure(fill, tmp_path):
+    (tmp_path / "empty.txt").touch()
+    assert fill("--input", tmp_path / "empty.txt") == fill(stdin=b"") == Done(0, "", "")
+
+
+def test_info_tells_what_a_model_is(run, tiny):
+    done = run("info", "--model", tiny, "--json")
+    assert done.code == 0
+    (facts,) = done.lines
+    assert valid("info.json", facts)
+    assert facts | {"parameters": 0, "bytes": 0} == {
+        "model": str(tiny), "folder": str(tiny), "parameters": 0, "bytes": 0, "types": ["float32"], "vocabulary": 500,
+        "width": 32, "layers": 2, "heads": 4, "inner": 64, "longest": 64, "fills_masks": True,
+    }  # fmt: skip
+    assert facts["bytes"] == 4 * facts["parameters"]
+    people = run("info", "--model", tiny)
+    assert people.code == 0
+    assert f"{facts['parameters']:,} (float32" in people.out
+
+
+def test_parameters_are_those_transformers_counts(run, tiny):
+    transformers = pytest.importorskip("transformers")
+    model = transformers.XLMRobertaForMaskedLM.from_pretrained(tiny)
+    assert run("info", "--model", tiny, "--json").lines[0]["parameters"] == sum(weight.numel() for weight in model.parameters())
+
+
+@pytest.mark.parametrize("command", sorted(commands.commands))
+def test_every_command_has_help_with_examples(run, command):
+    done = run(command, "--help")
+    assert done.code == 0
+    assert "Examples:\n    xlmr " in done.out
+
+
+def test_help_and_version(run):
+    assert run("--version").out == f"xlmr {xlmr.__version__}\n"
+    assert "fill-mask" in run("-h").out
+
+
+def test_the_choice_of_runtimes_is_the_runtimes():
+    assert options.RUNTIMES == runtimes.NAMES
+
+
+def test_the_recipe_and_its_options_reach_pretraining(run, monkeypatch):
+    pretraining = pytest.importorskip("xlmr.training.pretraining", exc_type=ImportError, reason="the extra `train` is not installed")
+    called = []
+    monkeypatch.setattr(pretraining, "pretrain", lambda *arguments, **options: called.append((arguments, options)) or Path("runs/model"))
+    assert run("pretrain", "a.toml", "--from", "b", "--resume").out == "runs/model\n"
+    assert run("pretrain", "a.toml").code == 0
+    assert called == [((Path("a.toml"),), {"start": "b", "resume": True}), ((Path("a.toml"),), {"start": None, "resume": False})]
+
+
+def test_pretraining_without_its_extra_says_what_to_install(run, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("xlmr.training")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    done = run("pretrain", "a.toml")
+    assert done.code == 1
+    assert "pip install 'xlmr[train]'" in done.err
+
+
+def test_progress_goes_to_a_terminal_only(fill, monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    assert len(fill("--json", stdin=f"{TEXT}\n".encode() * 3).lines) == 3
+    assert terminal.getvalue().startswith("\r3 texts, ")
+
+
+def started(tiny: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "xlmr", "fill-mask", "--model", str(tiny), "--threads", "1", "--json", *arguments]
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def test_answers_come_before_the_input_ends_and_ctrl_c_is_quiet(tiny):
+    with started(tiny) as process:
+        process.stdin.write(f"{TEXT}\n".encode() * 600)
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["text"] == TEXT
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        assert process.stderr.read().strip() == b""
+    assert process.returncode == 130
+
+
+def test_a_closed_pipe_ends_quietly(tiny, tmp_path):
+    (tmp_path / "many.txt").write_text(f"{TEXT}\n" * 3000)
+    with started(tiny, "--input", str(tmp_path / "many.txt")) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode != 0

@@ -1,0 +1,43 @@
+"""The core stays light: neither the import nor a whole answer brings in a heavy package."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"accelerate", "flax", "jax", "pyarrow", "sentencepiece", "tensorflow", "torch", "transformers"}
+LAZY = {"numpy", "onnx", "onnxruntime", "tokenizers", "huggingface_hub", "click"}
+
+IMPORT = "import xlmr"
+ANSWER = """
+from xlmr.cli import main
+try:
+    main(["fill-mask", "--model", {folder!r}, "the cat <mask>", "--json"])
+except SystemExit as done:
+    assert not done.code, done.code
+"""
+
+
+def brought_in(code: str, path: str = "") -> set[str]:
+    """The top-level modules that are there after some code ran in a new process."""
+    code += "\nimport sys\nprint('\\n'.join(sys.modules), file=sys.stderr)"
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [path, *sys.path]))}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, encoding="utf-8", check=True)
+    return {name.partition(".")[0] for name in done.stderr.splitlines()}
+
+
+def test_import_brings_in_nothing_but_itself():
+    assert not brought_in(IMPORT) & (HEAVY | LAZY)
+
+
+def test_an_answer_brings_in_nothing_heavy(tiny):
+    found = brought_in(ANSWER.format(folder=str(tiny)))
+    assert not found & (HEAVY | {"huggingface_hub"})
+    assert {"numpy", "onnxruntime", "tokenizers", "click"} <= found
+
+
+@pytest.mark.parametrize("heavy", sorted(HEAVY))
+def test_these_tests_can_fail(tmp_path, heavy):
+    (tmp_path / f"{heavy}.py").touch()
+    assert heavy in brought_in(f"import {heavy}\n{IMPORT}", str(tmp_path))

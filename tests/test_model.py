@@ -1,0 +1,42 @@
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import xlmr
+from xlmr.encoder import Encoder
+from xlmr.errors import BadCheckpoint, BadInput
+
+
+def test_every_name_of_the_front_door_is_there():
+    assert all(getattr(xlmr, name) is not None for name in xlmr.__all__)
+    assert dir(xlmr) == sorted(xlmr.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'fill_mask'"):
+        xlmr.fill_mask  # noqa: B018
+
+
+def test_a_model_is_an_encoder_with_a_line_for_each_task(tiny):
+    model = xlmr.load(tiny, threads=1)
+    assert isinstance(model, xlmr.Model)
+    assert isinstance(model, Encoder)
+    assert [type(filling) for filling in model.fill_mask("the cat <mask>", top=2)] == [xlmr.Filling] * 2
+    assert model.tokenizer.encode("the cat").ids[0] == 0
+    assert xlmr.Model.fill_mask.__doc__
+
+
+def test_a_model_that_is_not_there_or_cannot_run_so_is_refused(tiny, tmp_path):
+    with pytest.raises(BadCheckpoint, match="not found"):
+        xlmr.load(tmp_path / "nowhere")
+    with pytest.raises(BadInput, match="only a model from the hub has revisions"):
+        xlmr.load(tiny, revision="main")
+
+
+def test_a_checkpoint_without_a_head_says_so(make_checkpoint):
+    model = xlmr.load(make_checkpoint(head=False), threads=1)
+    with pytest.raises(BadCheckpoint, match="head"):
+        model.fill_mask("the cat <mask>")
+
+
+def test_the_pypi_page_names_this_version():
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert "version" in project.get("dynamic", []) or project["version"] == xlmr.__version__
