@@ -83,17 +83,26 @@ class OnnxRuntime:
     def _head(self) -> ort.InferenceSession:
         if not self._checkpoint.has_mlm_head:
             raise BadCheckpoint(f"{self._checkpoint.folder}: has no masked-language-model head (lm_head.*), so it cannot fill masks")
-        return self._session(onnx_graph.mlm_head(self._config, self._checkpoint.stored), pack=False)
+        return self._session(onnx_graph.mlm_head(self._config, self._checkpoint.stored))
 
-    def _session(self, graph: ModelProto, *, pack: bool = True) -> ort.InferenceSession:
-        """A graph, started. `pack` copies the weights into the order the processor likes: a tenth faster, but for the head's table."""
+    @cached_property
+    def _words(self) -> ort.OrtValue | None:
+        """The word embeddings, mapped into memory once for all sessions; each would map them for itself."""
+        held = self._checkpoint.stored[onnx_graph.WORDS]
+        if held.dtype != "float32":
+            return None  # the head has a copy, in float32
+        return ort.OrtValue.ortvalue_from_numpy(np.memmap(held.file, np.float32, "r", held.offset, held.shape))
+
+    def _session(self, graph: ModelProto) -> ort.InferenceSession:
+        """A graph, started."""
         options = ort.SessionOptions()
         options.log_severity_level = QUIET
         options.intra_op_num_threads = self._threads
         options.enable_mem_pattern = False  # it keeps a plan, and the most memory one ever took, for each shape it has seen
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(self._where))
-        options.add_session_config_entry("session.disable_prepacking", str(int(not pack)))
         try:
+            if self._words:
+                options.add_initializer(onnx_graph.WORDS, self._words)
             return ort.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's own have no common class
             raise BadCheckpoint(f"{self._checkpoint.folder}: ONNX Runtime {ort.__version__} cannot start it ({error})") from error

@@ -21,6 +21,7 @@ from xlmr.config import Config
 if TYPE_CHECKING:
     from xlmr.checkpoint import Stored
 
+WORDS = "embeddings.words.weight"
 OPSET, IR_VERSION = 20, 9  # the first with Gelu, and the file format of its time
 DTYPES = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16, "bfloat16": TensorProto.BFLOAT16}
 Inputs = dict[str, tuple[type, list[str | int]]]
@@ -49,10 +50,11 @@ def encoder(config: Config, stored: Mapping[str, Stored], layers: range) -> Mode
 def mlm_head(config: Config, stored: Mapping[str, Stored]) -> ModelProto:
     """From `states` float32 `[picks, width]` to `logits` float32 `[picks, vocabulary]`. A tied head points at the embeddings' bytes."""
     graph = Graph(stored)
-    x = graph.node("Gelu", linear(graph, "head.transform", "states"))
-    x = norm(graph, config, "head.norm", x)
-    words = "embeddings.words.weight" if config.tied else "head.words.weight"
-    logits = graph.node("Gemm", x, graph.weight(words), graph.weight("head.bias"), transB=1)
+    x = norm(graph, config, "head.norm", graph.node("Gelu", linear(graph, "head.transform", "states")))
+    words = graph.weight(WORDS if config.tied else "head.words.weight")
+    bias = graph.node("Unsqueeze", graph.weight("head.bias"), graph.constant([1]))
+    # Words times picks, not picks times words: an engine rearranges the right-hand matrix, and a gigabyte is better read as it lies.
+    logits = graph.node("Transpose", graph.node("Gemm", words, x, bias, transB=1), perm=[1, 0])
     inputs: Inputs = {"states": (np.float32, ["picks", config.width])}
     return graph.close("mlm_head", inputs, logits, "logits", ["picks", config.vocabulary])
 
@@ -102,7 +104,7 @@ def lay_out(graph: Graph, config: Config) -> Batch:
 def embed(graph: Graph, config: Config, batch: Batch, wanted: str) -> str:
     """The embeddings at the wanted places, `[wanted, width]`."""
     token = graph.rows(batch.token, wanted)
-    words = graph.rows_of("embeddings.words.weight", graph.rows(batch.ids, token))
+    words = graph.rows_of(WORDS, graph.rows(batch.ids, token))
     positions = graph.rows_of("embeddings.positions.weight", graph.rows(batch.positions, token))
     types = graph.rows_of("embeddings.types.weight", graph.constant([0]))
     return norm(graph, config, "embeddings.norm", graph.node("Add", graph.node("Add", words, positions), types))

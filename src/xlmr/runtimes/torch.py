@@ -132,8 +132,14 @@ class Packed:
         """The same on another device."""
         if device.type == "cpu":
             return self
-        move = lambda x: None if x is None else x.to(device, non_blocking=True)  # noqa: E731
-        buckets = tuple(Bucket(b.size, move(b.places), move(b.real), move(b.tokens), b.rows) for b in self.buckets)
+
+        def move(x: Tensor) -> Tensor:
+            return x.to(device, non_blocking=True)
+
+        def move_any(x: Tensor | None) -> Tensor | None:
+            return None if x is None else move(x)
+
+        buckets = tuple(Bucket(b.size, move_any(b.places), move_any(b.real), move_any(b.tokens), b.rows) for b in self.buckets)
         return Packed(move(self.ids), move(self.positions), move(self.row), self.rows, buckets)
 
 
@@ -158,7 +164,7 @@ def _spans(lengths: np.ndarray) -> list[tuple[int, int]]:
         if (i + 1 - first) * lengths[i] * (1 - BUCKET_WASTE) > tokens:
             spans.append((first, i))
             first, tokens = i, int(lengths[i])
-    return spans + [(first, len(lengths))] if first < len(lengths) else spans
+    return [*spans, (first, len(lengths))] if first < len(lengths) else spans
 
 
 def _bucket(lengths: np.ndarray) -> Bucket:
@@ -168,8 +174,8 @@ def _bucket(lengths: np.ndarray) -> Bucket:
         return Bucket(size, None, None, None, rows)
     real = np.arange(longest) < lengths[:, None]
     places = (np.cumsum(lengths) - lengths)[:, None] + np.arange(longest) * real
-    indices = (torch.from_numpy(of) for of in (places.ravel(), real[:, None, None, :], np.flatnonzero(real)))
-    return Bucket(size, *indices, rows)
+    tokens = torch.from_numpy(np.flatnonzero(real))
+    return Bucket(size, torch.from_numpy(places.ravel()), torch.from_numpy(real[:, None, None, :]), tokens, rows)
 
 
 def _unpack(states: Tensor, places: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
