@@ -78,7 +78,7 @@ def key(text: str) -> str:
 def split(lines: Iterable[Line], data: Data) -> tuple[list[Line], list[Line]]:
     """Training and held-out lines. No text of the second occurs in the first, under whatever source or id."""
     lines = list(lines)
-    running = defaultdict(int)
+    running: defaultdict[str, int] = defaultdict(int)
     for line in lines:
         running[line.language] += line.source == PROSE
     heldout: list[Line] = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -103,7 +104,9 @@ class Examples:
 
     def _pairs(self, rng: np.random.Generator, tokens: float) -> tuple[list[tuple[Draft, Draft]], list[Draft]]:
         """Pairs to contrast, and pairs joined in one sequence (TLM), of so many tokens together. No text comes twice."""
-        pairs, joined, used = [], [], set()
+        pairs: list[tuple[Draft, Draft]] = []
+        joined: list[Draft] = []
+        used: set[int] = set()
         while tokens > 0 and len(used) < len(self.bounds):
             line = self._draw(rng, kind=2 if rng.random() < PHRASE_SHARE else 1)
             other = self._translation(rng, line)
@@ -209,10 +212,11 @@ def _weights(pools: list[np.ndarray], corpus: Corpus, exponent: float) -> np.nda
     """Cumulated probabilities of a kind's pools: tokens to the power of `exponent`."""
     lengths = np.diff(corpus.starts)
     weights = np.array([float(lengths[pool].sum()) ** exponent for pool in pools])
-    return np.cumsum(weights) / weights.sum()
+    shares: np.ndarray = np.cumsum(weights) / weights.sum()
+    return shares
 
 
 def _group_bounds(group: np.ndarray) -> dict[int, tuple[int, int]]:
     """First and last + 1 line of each group; a group's lines lie together."""
     edges = np.flatnonzero(np.diff(group, prepend=-2, append=-2))
-    return {int(group[a]): (int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True) if group[a] >= 0}
+    return {int(group[a]): (int(a), int(b)) for a, b in pairwise(edges) if group[a] >= 0}

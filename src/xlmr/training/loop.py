@@ -125,7 +125,8 @@ def train(task: Task, optimisers: Sequence[Optimizer], plan: Plan, accelerator: 
 
 def _step(task: Task, optimisers: Sequence[Any], plan: Plan, accelerator: Accelerator, step: int, progress: Progress) -> dict[str, float]:
     """One update; gives the step's losses over all processes."""
-    processes, sums = accelerator.num_processes, {}
+    processes = accelerator.num_processes
+    sums: dict[str, Any] = {}
     parts = list(task.parts(step, accelerator.process_index, processes))
     for i, part in enumerate(parts):
         waits = accelerator.no_sync(task.model) if i < len(parts) - 1 else nullcontext()

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 import xlmr.checkpoint
 from xlmr.config import Config
+from xlmr.errors import BadRecipe
 from xlmr.runtimes.torch import Encoder, build, export, load
 from xlmr.tokenizer import from_sentencepiece
 from xlmr.training import corpus, loop, recipes, static, vocabulary
@@ -36,8 +37,8 @@ IDENTITY_FREE = ("output", "minutes", "log", "evaluate")  # fields that may chan
 def pretrain(path: Path, *, start: str | None = None, resume: bool = False) -> Path:
     """Run a recipe to its end; gives the folder of the checkpoint it made.
 
-    `start` is a checkpoint to go on from, with its own vocabulary and sizes; what the run begins with is kept in `start/`. What an earlier call left of vocabulary,
-    corpus and static start is used again; `resume` goes on with the training itself, exactly.
+    `start` is a checkpoint to go on from, with its own vocabulary and sizes; what the run begins with is kept in `start/`. What an earlier
+    call left of vocabulary, corpus and static start is used again; `resume` goes on with the training itself, exactly.
     Raises BadRecipe.
     """
     recipe = recipes.read(path)
@@ -64,7 +65,7 @@ def prepare(recipe: Recipe, start: str | None) -> tuple[tokenizers.Tokenizer, Co
     wanted = json.dumps({"start": start, **{k: v for k, v in recipes.dump(recipe).items() if k in ("data", "vocabulary", "seed")}})
     if stamp.exists() and all(file.exists() for file in made):
         if stamp.read_text(encoding="utf-8") != wanted:
-            raise recipes.BadRecipe(f"{stamp}: the data was prepared by another recipe; choose another output folder")
+            raise BadRecipe(f"{stamp}: the data was prepared by another recipe; choose another output folder")
     else:
         _make(recipe, start, *made)
         stamp.write_text(wanted, encoding="utf-8")
@@ -180,19 +181,20 @@ class Pretraining:
 def look_at(tokenizer: tokenizers.Tokenizer) -> Pieces:
     """What masking must know of the vocabulary."""
     size = tokenizer.get_vocab_size()
+    ids = tokenizer.get_vocab()
     begins = np.array([(tokenizer.id_to_token(i) or "").startswith("▁") for i in range(size)])
-    return Pieces(tokenizer.token_to_id("<mask>"), size, tokenizer.token_to_id("<unk>") + 1, begins)
+    return Pieces(ids["<mask>"], size, ids["<unk>"] + 1, begins)
 
 
 def _make(recipe: Recipe, start: str | None, tokenizer_file: Path, corpus_file: Path, heldout_file: Path) -> None:
-    print(f"reading {recipe.data.folder}", file=sys.stderr)
+    tqdm.write(f"reading {recipe.data.folder}", file=sys.stderr)
     train, heldout = corpus.split(corpus.read(recipe.data), recipe.data)
     if not train:
-        raise recipes.BadRecipe(f"{recipe.data.folder}: no lines found; see docs/pretraining.md for what the folder holds")
+        raise BadRecipe(f"{recipe.data.folder}: no lines found; see docs/pretraining.md for what the folder holds")
     if start is not None:
         tokenizer_file.write_bytes((xlmr.checkpoint.open(start).folder / "tokenizer.json").read_bytes())
     elif not tokenizer_file.exists():
-        print(f"learning {recipe.vocabulary.size} pieces from {len(train)} lines", file=sys.stderr)
+        tqdm.write(f"learning {recipe.vocabulary.size} pieces from {len(train)} lines", file=sys.stderr)
         text = from_sentencepiece(vocabulary.train(train, recipe.vocabulary, recipe.seed))
         tokenizer_file.with_suffix(".partial").write_text(text, encoding="utf-8")
         tokenizer_file.with_suffix(".partial").replace(tokenizer_file)
@@ -203,7 +205,7 @@ def _make(recipe: Recipe, start: str | None, tokenizer_file: Path, corpus_file: 
 
     heldout_file.write_text("".join(json.dumps({"language": line.language, "source": line.source, "id": line.id, "text": line.text},
                                                ensure_ascii=False) + "\n" for line in heldout), encoding="utf-8")  # fmt: skip
-    print("tokenising", file=sys.stderr)
+    tqdm.write("tokenising", file=sys.stderr)
     corpus.save(corpus.encode(train, tokenize, tokenizer.get_vocab_size(), recipe.data.phrases), corpus_file)
 
 

@@ -72,7 +72,7 @@ def load(folder: Path, model: nn.Module, optimisers: Sequence[Optimizer]) -> Non
 
 def _flatten(optimisers: Sequence[Optimizer]) -> dict[str, Tensor]:
     """Every number an optimiser keeps, by `optimiser.parameter.name`."""
-    flat = {}
+    flat: dict[str, Tensor] = {}
     for i, optimiser in enumerate(optimisers):
         for parameter, state in optimiser.state_dict()["state"].items():
             flat |= {f"{i}.{parameter}.{name}": torch.as_tensor(value).cpu().contiguous() for name, value in state.items()}

@@ -34,7 +34,8 @@ def decompose(corpus: Corpus, size: int, width: int, power: float, seed: int) ->
     # Halko et al. 2011, algorithm 5.1, as PyTorch has it; the first direction is how common a piece is, so it is left out.
     left, singular, _ = torch.svd_lowrank(matrix, q=width + 33, niter=3)
     vectors: np.ndarray = (left * singular**power)[:, 1 : width + 1].numpy()
-    return vectors * (SPREAD / np.sqrt(np.mean(vectors[rows > 0] ** 2)))
+    vectors *= SPREAD / np.sqrt(np.mean(vectors[rows > 0] ** 2))
+    return vectors
 
 
 def align(encoder: Encoder, corpus: Corpus, recipe: Static, seed: int) -> Iterator[float]:
@@ -107,5 +108,5 @@ def _incidence(corpus: Corpus, size: int) -> tuple[np.ndarray, np.ndarray, np.nd
 def _pooled(encoder: Encoder, lines: list[np.ndarray]) -> torch.Tensor:
     config = encoder.config
     packed, order = pack([np.concatenate([[config.bos_id], line[: config.longest - 2], [config.eos_id]]) for line in lines], config)
-    (states,) = encoder(packed.to(encoder.head.bias.device), layers=(0,))
+    (states,) = encoder(packed.to(encoder.embeddings.words.weight.device), layers=(0,))
     return pool(states, packed)[np.argsort(order)]
