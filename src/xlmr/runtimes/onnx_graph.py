@@ -73,7 +73,7 @@ class Batch:
     real: str
     """`[real]`: the places of the real tokens."""
     token: str
-    """`[batch x tokens]`: which real token is at each place; at padding, another one."""
+    """`[batch x tokens]`: which real token is at each place; at padding, the one before it (-1 before the first: the last)."""
     unseen: str
     """`[batch, 1, 1, tokens]`: what attention adds to its scores, to look at no padding."""
     split: str
@@ -88,14 +88,13 @@ def lay_out(graph: Graph, config: Config) -> Batch:
     positions = graph.node("Add", counted, graph.constant(config.pad_id))  # RoBERTa's first is pad_id + 1
     places = graph.node("Reshape", ones, graph.constant([-1]))
     real = graph.node("Reshape", graph.node("NonZero", places), graph.constant([-1]))
-    before = graph.node("Sub", graph.node("CumSum", places, graph.constant(0)), graph.constant(1))
     mask = graph.node("Unsqueeze", seen, graph.constant([1, 2]))
     heads = graph.constant([config.heads, config.head_width])
     return Batch(
         ids=graph.rows(graph.node("Reshape", "ids", graph.constant([-1])), real),
         positions=graph.rows(graph.node("Reshape", positions, graph.constant([-1])), real),
         real=real,
-        token=graph.node("Max", before, graph.constant(0)),
+        token=graph.node("Sub", graph.node("CumSum", places, graph.constant(0)), graph.constant(1)),
         unseen=graph.node("Where", mask, graph.constant(0, np.float32), graph.constant(UNSEEN, np.float32)),
         split=graph.node("Concat", graph.node("Shape", "ids"), heads, axis=0),
     )
