@@ -52,7 +52,7 @@ def align(encoder: Encoder, corpus: Corpus, recipe: Static, seed: int) -> Iterat
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         schedule.step()
-        yield float(loss)
+        yield loss.item()
 
 
 class PairSampler:
