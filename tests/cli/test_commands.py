@@ -19,6 +19,7 @@ from referencing import Registry, Resource
 import xlmr
 from xlmr import runtimes
 from xlmr.cli import commands, main, options, printing
+from xlmr.errors import NotAvailable
 
 SCHEMAS = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in (files("xlmr") / "schemas").iterdir()}
 REGISTRY = Registry().with_resources((name, Resource.from_contents(schema)) for name, schema in SCHEMAS.items())
@@ -202,6 +203,14 @@ def test_what_fails_says_why_in_one_line_and_exits_with_1(run, tmp_path, monkeyp
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith(message)
     assert done.err.count("\n") == 1
+
+
+def test_a_model_that_cannot_be_fetched_is_told_in_one_line(run, monkeypatch):
+    def fetch(source: str, revision: str | None) -> Path:
+        raise NotAvailable(f"{source} is not here")
+
+    monkeypatch.setattr("xlmr.checkpoint.hub.fetch", fetch)
+    assert run("fill-mask", "--model", "some/model", TEXT) == Done(1, "", "xlmr: some/model is not here\n")
 
 
 @pytest.mark.parametrize(

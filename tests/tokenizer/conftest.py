@@ -6,11 +6,10 @@ import io
 from collections.abc import Callable
 
 import pytest
+import sentencepiece
 
 from xlmr.tokenizer import Tokenizer
 from xlmr.tokenizer.sentencepiece import read
-
-sentencepiece = pytest.importorskip("sentencepiece", reason="SentencePiece comes with the extra `train`")
 
 TEXT = """the children walk to school in the morning and read a book in the evening
 le matin les enfants vont à l'école et le soir ils lisent un livre

@@ -192,6 +192,7 @@ def changed(path: str, value: object):
         (changed("model.vocab.-1", ["mask", 0.0]), "no piece '<mask>'"),
         (changed("model.vocab.1", ["<PAD>", 0.0]), "its first pieces are"),
         (changed("added_tokens.4", {"id": 100_000, "content": "<city>"}), "adds the token '<city>'"),
+        (changed("pre_tokenizer", {"type": "BertPreTokenizer"}), "does not mark spaces with '▁'"),
         (changed("normalizer", {"type": "Lowercase"}), "normalises text with 'Lowercase'"),
         (changed("normalizer.precompiled_charsmap", "?"), "not base64"),
         (changed("normalizer.precompiled_charsmap", "AAAA"), "normalisation table"),

@@ -19,7 +19,7 @@ from xlmr.cli.options import Source
 from xlmr.errors import BadInput
 from xlmr.tasks.masks import Filling
 from xlmr.texts import Line
-from xlmr.tokenizer.vocabulary import MASK
+from xlmr.tokenizer.vocabulary import MASK, SPACE
 
 R = TypeVar("R")
 
@@ -57,7 +57,9 @@ def answers(
 def fillings(text: str, found: list[Filling]) -> str:
     """A text and its fillings, for people."""
     head = visible(text).replace(MASK, click.style(MASK, bold=True))
-    return "\n".join([head, *(f"  {filling.score:.3f} {bar(filling.score)} {visible(' '.join(filling.words))}" for filling in found), ""])
+    return "\n".join(
+        [head, *(f"  {filling.score:.3f} {bar(filling.score)} {visible(' '.join(filling.words)) or SPACE}" for filling in found), ""]
+    )
 
 
 def fillings_json(text: str, found: list[Filling]) -> str:

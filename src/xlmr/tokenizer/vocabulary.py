@@ -81,6 +81,8 @@ def parse(text: str) -> Vocabulary:
         raise BadCheckpoint(f"its model is {kind}, XLM-R's is Unigram without bytes")
     if model.get("unk_id") != UNK_ID:
         raise BadCheckpoint(f"its unk_id is {model.get('unk_id')!r}, XLM-R's is {UNK_ID}")
+    if '"Metaspace"' not in json.dumps(content.get("pre_tokenizer")):
+        raise BadCheckpoint(f"its pre_tokenizer does not mark spaces with {SPACE!r}, XLM-R's does (Metaspace)")
     pieces = _pieces(model.get("vocab"))
     return Vocabulary(pieces + _added(content.get("added_tokens"), len(pieces)), _charsmap(content.get("normalizer")))
 
