@@ -169,6 +169,13 @@ def dump(recipe: Recipe) -> dict[str, Any]:
 
 
 T = TypeVar("T")
+TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "int": ((int,), "int"),
+    "float": ((int, float), "float"),
+    "str": ((str,), "str"),
+    "tuple": ((list,), "a list"),
+    **{kind.__name__: ((kind,), "a table") for kind in SECTIONS.values()},
+}
 
 
 def _fill(kind: type[T], raw: object, where: str) -> T:
@@ -181,9 +188,7 @@ def _fill(kind: type[T], raw: object, where: str) -> T:
 
 
 def _value(value: Any, kind: str, where: str) -> Any:
-    if kind in ("int", "float", "str"):
-        allowed = {"int": (int,), "float": (int, float), "str": (str,)}[kind]
-        if not isinstance(value, allowed) or isinstance(value, bool):
-            raise BadRecipe(f"{where}: found {value!r}, wanted {kind}")
-        return float(value) if kind == "float" else value
-    return tuple(value) if isinstance(value, list) else value
+    allowed, name = TYPES[kind.split("[")[0]]
+    if not isinstance(value, allowed) or isinstance(value, bool):
+        raise BadRecipe(f"{where}: found {value!r}, wanted {name}")
+    return float(value) if kind == "float" else tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,77 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tales import WORDS, sentences, write
+
+from xlmr.errors import BadRecipe
+from xlmr.training import corpus
+from xlmr.training.recipes import Data
+
+
+
+def settings(data: Path) -> Data:
+    return Data(folder=str(data), parallel=("tales", "lexicon"), phrases=("lexicon",), heldout_ids=20)
+
+
+def spell(texts: list[str]) -> list[list[int]]:
+    return [[min(ord(letter), 60_000) for letter in text] for text in texts]
+
+
+def test_every_line_of_the_folder_is_read_once(data: Path) -> None:
+    lines = list(corpus.read(settings(data)))
+    tales = [line for line in lines if line.source == "tales"]
+    assert {line.language for line in lines} == set(WORDS)
+    assert len(tales) == sum(len(sentences(language)) for language in WORDS)
+    assert len({(line.source, line.id, line.language, line.text) for line in lines}) == len(lines)
+
+
+def test_filler_is_read_only_where_prose_is_short(data: Path, tmp_path: Path) -> None:
+    write(tmp_path / "en.txt.xz", ["a long enough line of prose"])
+    write(tmp_path / "filler" / "en.txt.xz", ["File not found"])
+    assert [line.text for line in corpus.read(Data(folder=str(tmp_path), filler_below=10))] == ["a long enough line of prose"]
+    assert len(list(corpus.read(Data(folder=str(tmp_path), filler_below=10_000)))) == 2
+
+
+def test_a_cap_keeps_the_same_ids_in_every_language(data: Path) -> None:
+    lines = [line for line in corpus.read(replace(settings(data), cap=50)) if line.source == "tales"]
+    ids = {language: {line.id for line in lines if line.language == language} for language in WORDS}
+    assert all(kept == ids["en"] for kept in ids.values())
+    assert len(ids["en"]) == 50
+
+
+def test_no_heldout_text_is_trained_on_under_any_id(data: Path) -> None:
+    train, heldout = corpus.split(corpus.read(settings(data)), settings(data))
+    assert heldout
+    assert not {corpus.key(line.text) for line in train} & {corpus.key(line.text) for line in heldout}
+
+
+def test_a_heldout_id_is_held_out_in_all_languages(data: Path) -> None:
+    _, heldout = corpus.split(corpus.read(settings(data)), settings(data))
+    tales = [line for line in heldout if line.source == "tales"]
+    assert {(line.id, language) for line in tales for language in WORDS} == {(line.id, line.language) for line in tales}
+
+
+def test_two_copies_of_a_text_have_one_key() -> None:
+    assert corpus.key("Ein Hund – bellt!") == corpus.key("ein hund bellt")
+    assert corpus.key("Ein Hund bellt") != corpus.key("Ein Hund bellt nicht")
+
+
+def test_a_corpus_gives_back_each_line_and_groups_lie_together(data: Path, tmp_path: Path) -> None:
+    lines = list(corpus.read(settings(data)))
+    made = corpus.encode(lines, spell, 60_001, ("lexicon",))
+    texts = {"".join(map(chr, made.line(i))) for i in range(len(made.group))}
+    assert texts == {line.text for line in lines}
+    changes = np.flatnonzero(np.diff(made.group)) + 1
+    assert len(np.unique(made.group)) == len(changes) + 1
+    corpus.save(made, tmp_path / "corpus.safetensors")
+    again = corpus.load(tmp_path / "corpus.safetensors")
+    assert again.languages == made.languages
+    for name in ("tokens", "starts", "language", "group", "phrase"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(made, name))
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadRecipe, match="nowhere not found"):
+        list(corpus.read(Data(folder=str(tmp_path / "nowhere"))))

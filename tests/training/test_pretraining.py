@@ -1,0 +1,156 @@
+"""The whole way on the made-up corpus: made, killed, resumed, shared between processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from xlmr import checkpoint
+from xlmr.errors import BadRecipe
+from xlmr.training import loop, pretraining
+from xlmr.training.pretraining import pretrain
+
+Recipe = Callable[..., Path]
+FREE = ("seconds",)
+
+
+def log(folder: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [{name: value for name, value in line.items() if name not in FREE} for line in lines]
+
+
+def losses(folder: Path) -> list[dict[str, Any]]:
+    return [line for line in log(folder) if "masked" in line]
+
+
+@pytest.fixture(scope="module")
+def straight(write_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run from beginning to end."""
+    folder = tmp_path_factory.mktemp("straight") / "run"
+    pretrain(write_recipe(folder))
+    return folder
+
+
+def interrupted(monkeypatch: pytest.MonkeyPatch, recipe: Path, name: str, calls: int) -> None:
+    """Run until a function of the loop is called for the n-th time."""
+    whole, seen = getattr(loop, name), []
+
+    def counted(*args: Any) -> Any:
+        seen.append(1)
+        if len(seen) == calls:
+            raise KeyboardInterrupt
+        return whole(*args)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(loop, name, counted)
+        pretrain(recipe)
+
+
+def test_a_run_makes_a_checkpoint_that_loads(straight: Path) -> None:
+    made = checkpoint.open(straight / "model")
+    assert made.has_mlm_head
+    assert made.config.vocabulary == 300
+    assert all(np.isfinite(of).all() for of in checkpoint.weights(made).values())
+    assert (straight / "start" / "model.safetensors").exists()
+
+
+def test_a_run_learns(straight: Path) -> None:
+    heldout = [line["heldout"]["loss"] for line in log(straight) if "heldout" in line]
+    assert len(heldout) == 2
+    assert heldout[-1] < heldout[0]
+    assert set(next(line for line in log(straight) if "heldout" in line)["heldout"]["languages"]) == {"en", "de", "el", "zh"}
+
+
+@pytest.mark.parametrize("sections", [{}, {"sizes": "dropout = 0.1", "optimiser": "muon = 1e-3"}], ids=["plain", "dropout and muon"])
+def test_a_killed_run_resumes_exactly(
+    sections: dict[str, str], write_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretrain(write_recipe(tmp_path / "whole", **sections))
+    recipe = write_recipe(tmp_path / "killed", **sections)
+    recipe.write_text(recipe.read_text().replace("minutes = 60", "minutes = 0"))  # a state after each step
+    interrupted(monkeypatch, recipe, "_log", 6)
+    pretrain(recipe, resume=True)
+    assert log(tmp_path / "killed") == log(tmp_path / "whole")
+    a, b = (checkpoint.weights(checkpoint.open(tmp_path / name / "model")) for name in ("killed", "whole"))
+    assert all(np.array_equal(a[name], b[name]) for name in a)
+
+
+def test_a_finished_run_can_be_made_longer(straight: Path, write_recipe: Recipe, tmp_path: Path) -> None:
+    short, long = tmp_path / "short", tmp_path / "long"
+    pretrain(write_recipe(short, optimiser="warmup = 0.0\ndecay = 0.5\nfull_softmax = 0.0"))
+    longer = write_recipe(short, optimiser="warmup = 0.0\ndecay = 0.5\nfull_softmax = 0.0")
+    longer.write_text(longer.read_text().replace("tokens = 6144", "tokens = 8192"))
+    pretrain(longer, resume=True)
+    at_once = write_recipe(long, optimiser="warmup = 0.0\ndecay = 0.5\nfull_softmax = 0.0")
+    at_once.write_text(at_once.read_text().replace("tokens = 6144", "tokens = 8192"))
+    pretrain(at_once)
+    assert losses(short) == losses(long)
+
+
+def test_accumulation_changes_no_masked_loss(write_recipe: Recipe, tmp_path: Path, straight: Path) -> None:
+    pretrain(write_recipe(tmp_path / "parts", objective="contrast = 0.0", optimiser="accumulate = 2"))
+    pretrain(write_recipe(tmp_path / "whole", objective="contrast = 0.0"))
+    for a, b in zip(losses(tmp_path / "parts"), losses(tmp_path / "whole"), strict=True):
+        assert a["masked"] == pytest.approx(b["masked"], abs=1e-4)
+
+
+def test_two_processes_give_the_losses_of_one(straight: Path, write_recipe: Recipe, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path / "two")
+    code = f"from pathlib import Path; from xlmr.training.pretraining import pretrain; pretrain(Path({str(recipe)!r}))"
+    (tmp_path / "run.py").write_text(code)
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1", "--num_cpu_threads_per_process", "1",
+              "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]  # fmt: skip
+    source = str(Path(checkpoint.__file__).parents[2])
+    subprocess.run([*launch, tmp_path / "run.py"], check=True, timeout=300, env=os.environ | {"PYTHONPATH": source, "ACCELERATE_USE_CPU": "true"})
+    assert len(losses(tmp_path / "two")) == len(losses(straight)) == 12
+    for a, b in zip(losses(tmp_path / "two"), losses(straight), strict=True):
+        assert a["masked"] == pytest.approx(b["masked"], abs=1e-5)
+        assert a["contrast"] == pytest.approx(b["contrast"], abs=1e-5)
+
+
+def test_training_goes_on_from_a_checkpoint(straight: Path, write_recipe: Recipe, tmp_path: Path) -> None:
+    made = pretrain(write_recipe(tmp_path / "more"), start=str(straight / "model"))
+    before = next(line for line in log(tmp_path / "more") if "masked" in line)["masked"]
+    assert before < losses(straight)[0]["masked"]
+    assert (made / "tokenizer.json").read_bytes() == (straight / "tokenizer.json").read_bytes()
+
+
+def test_a_second_run_does_not_overwrite_the_first(straight: Path, write_recipe: Recipe) -> None:
+    with pytest.raises(BadRecipe, match="holds an earlier run: resume it"):
+        pretrain(write_recipe(straight))
+
+
+def test_a_resumed_run_needs_its_own_recipe(straight: Path, write_recipe: Recipe) -> None:
+    with pytest.raises(BadRecipe, match="of another recipe"):
+        pretrain(write_recipe(straight, optimiser="rate = 0.5"), resume=True)
+
+
+def test_data_of_another_recipe_is_not_used(straight: Path, write_recipe: Recipe) -> None:
+    with pytest.raises(BadRecipe, match="prepared by another recipe"):
+        pretrain(write_recipe(straight, data="cap = 17"), resume=True)
+
+
+def test_nothing_to_resume_is_said(write_recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(BadRecipe, match="no run to resume"):
+        pretrain(write_recipe(tmp_path / "fresh"), resume=True)
+
+
+def test_a_gradient_that_is_never_finite_stops_the_run(write_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "SKIPS", 3)
+    real = pretraining.Pretraining.loss
+    monkeypatch.setattr(pretraining.Pretraining, "loss", lambda self, part, processes: tuple_nan(real(self, part, processes)))
+    with pytest.raises(BadRecipe, match="step 2: the gradient was not finite 3 times in a row"):
+        pretrain(write_recipe(tmp_path / "nan"))
+
+
+def tuple_nan(result: Any) -> Any:
+    loss, addends = result
+    return loss * float("nan"), addends

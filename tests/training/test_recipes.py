@@ -1,0 +1,47 @@
+from pathlib import Path
+
+import pytest
+
+from xlmr.errors import BadRecipe
+from xlmr.training import recipes
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "recipe.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_field_left_out_has_its_default(tmp_path: Path) -> None:
+    recipe = recipes.read(written(tmp_path, 'output = "run"\n[sizes]\nlayers = 7\n'))
+    assert recipe.sizes.layers == 7
+    assert recipe.sizes.width == recipes.Sizes().width
+    assert recipe.objective == recipes.Objective()
+
+
+def test_the_shipped_recipe_is_valid() -> None:
+    recipe = recipes.read(Path(__file__).parents[2] / "recipes" / "small.toml")
+    assert recipe.optimiser.tokens >= 30_000_000
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "output is missing"),
+        ("output = ", "not readable as TOML"),
+        ('output = "x"\nspeed = 3', "speed not known; wanted some of output, seed"),
+        ('output = "x"\n[objective]\nmaskd = 0.2', r"\[objective\]: maskd not known"),
+        ('output = "x"\n[objective]\nbatch = "big"', r"\[objective\] batch: found 'big', wanted int"),
+        ('output = "x"\n[sizes]\nlayers = 2.5', "layers: found 2.5, wanted int"),
+        ('output = "x"\nsizes = 3', r"\[sizes\]: found 3, wanted a table"),
+        ('output = "x"\n[optimiser]\nbetas = 0.9', "betas: found 0.9, wanted a list"),
+    ],
+)
+def test_a_wrong_recipe_is_told_where(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(BadRecipe, match=message):
+        recipes.read(written(tmp_path, text))
+
+
+def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadRecipe, match="none.toml: not found"):
+        recipes.read(tmp_path / "none.toml")

@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from xlmr.config import Config
+from xlmr.runtimes.torch import build
+from xlmr.training import corpus, static
+from xlmr.training.recipes import Data, Static
+
+
+def words(data: Path) -> tuple[corpus.Corpus, dict[str, int]]:
+    lines = list(corpus.read(Data(folder=str(data), parallel=("tales",), phrases=())))
+    ids: dict[str, int] = {}
+
+    def tokenize(texts: list[str]) -> list[list[int]]:
+        return [[4 + ids.setdefault(word, len(ids)) for word in (text.split() if " " in text else text)] for text in texts]
+
+    return corpus.encode(lines, tokenize, 600, ()), {word: 4 + i for word, i in ids.items()}
+
+
+def nearest(vectors: np.ndarray, ids: dict[str, int], word: str, among: list[str]) -> str:
+    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    return max(among, key=lambda other: float(unit[ids[word]] @ unit[ids[other]]))
+
+
+VERBS = {"en": "sleeps reads eats runs sings waits".split(), "de": "schläft liest isst rennt singt wartet".split()}
+
+
+def test_translations_start_as_neighbours(data: Path) -> None:
+    made, ids = words(data)
+    vectors = static.decompose(made, 600, 24, 0.5, seed=0)
+    found = [nearest(vectors, ids, word, VERBS["de"]) for word in VERBS["en"]]
+    assert found == VERBS["de"]
+
+
+def test_contrast_brings_translations_together(data: Path) -> None:
+    made, _ = words(data)
+    config = Config(vocabulary=600, width=24, layers=1, heads=2, inner=32, positions=66)
+    torch.manual_seed(0)
+    encoder = build(config)
+    losses = list(static.start(made, config, encoder, Static(steps=60, pairs=32, rate=0.01), seed=0))
+    assert len(losses) == 60
+    assert np.mean(losses[-10:]) < 0.6 * np.mean(losses[:5])
+
+
+def test_a_pair_is_two_languages_of_one_group(data: Path) -> None:
+    made, _ = words(data)
+    first, second = static.PairSampler(made, seed=0).draw(0, 50)
+    np.testing.assert_array_equal(made.group[first], made.group[second])
+    assert (made.language[first] != made.language[second]).all()
+    assert len(np.unique(made.group[first])) == len(first)
+
+
+def test_random_means_random(data: Path) -> None:
+    made, _ = words(data)
+    config = Config(vocabulary=600, width=24, layers=1, heads=2, inner=32, positions=66)
+    encoder = build(config)
+    before = encoder.embeddings.words.weight.detach().clone()
+    assert list(static.start(made, config, encoder, Static(start="random"), seed=0)) == []
+    torch.testing.assert_close(encoder.embeddings.words.weight, before)
