@@ -37,6 +37,7 @@ def refreshed(page: str) -> str:
 
     def run(example: re.Match[str]) -> str:
         now = run_sh(example["source"]) if example["kind"] == "sh" else run_python(example["source"], names)
+        now = now.rstrip("\n") + "\n"
         return example["head"] + (example["shown"] if same(example["shown"], now) else now) + example["tail"]
 
     return TREE.sub(lambda _: f"```text\n{tree()}```", EXAMPLE.sub(run, page))
@@ -50,7 +51,7 @@ def run_sh(source: str) -> str:
     done = subprocess.run(
         ["bash", "-c", command], cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )
-    return done.stdout.decode().replace(str(BIN), ".venv/bin")
+    return done.stdout.decode().replace(str(BIN), ".venv/bin").replace(f"{ROOT}/", "")
 
 
 def run_python(source: str, names: dict[str, Any]) -> str:
