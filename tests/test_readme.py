@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 REFRESH = runpy.run_path(str(ROOT / "docs" / "refresh.py"))
 PAGES = [*REFRESH["PAGES"], ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+PROOF = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
 LINK = re.compile(r"\]\((?!\w+:)([^)#]+)")
 
 
@@ -26,6 +27,12 @@ def test_examples_print_what_the_page_shows(page):
 def test_links_lead_somewhere(page):
     missing = [link for link in LINK.findall(page.read_text(encoding="utf-8")) if not (page.parent / link).exists()]
     assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=by_name)
+def test_tests_that_a_page_names_are_there(page):
+    named = PROOF.findall(page.read_text(encoding="utf-8"))
+    assert [(file, test) for file, test in named if f"def {test}" not in (ROOT / file).read_text(encoding="utf-8")] == []
 
 
 def test_a_wrong_output_is_seen():
