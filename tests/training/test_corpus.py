@@ -10,7 +10,6 @@ from xlmr.training import corpus
 from xlmr.training.recipes import Data
 
 
-
 def settings(data: Path) -> Data:
     return Data(folder=str(data), parallel=("tales", "lexicon"), phrases=("lexicon",), heldout_ids=20)
 

@@ -81,7 +81,7 @@ def test_contrast_is_least_where_translations_meet() -> None:
 def test_losses_find_picks_and_pairs_wherever_packing_puts_them(pairs: int) -> None:
     torch.manual_seed(0)
     encoder = build(CONFIG).eval()
-    ids = [np.array([0, 7, 49, 9, 2]), np.array([0, 8, 2]), np.array([0, 4, 5, 49, 2]), np.array([0, 49, 6, 2]), np.array([0, 11, 49, 13, 14, 2])]
+    ids = list(map(np.array, ([0, 7, 49, 9, 2], [0, 8, 2], [0, 4, 5, 49, 2], [0, 49, 6, 2], [0, 11, 49, 13, 14, 2])))
     targets = [np.where(of == 49, 20 + i, -1) for i, of in enumerate(ids)]
     with torch.no_grad():
         masked, contrasted = Losses(encoder, 0.1)(inputs(Batch(ids, targets, pairs), CONFIG, CPU))

@@ -43,5 +43,5 @@ def test_a_wrong_recipe_is_told_where(tmp_path: Path, text: str, message: str) -
 
 
 def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BadRecipe, match="none.toml: not found"):
+    with pytest.raises(BadRecipe, match=r"none\.toml: not found"):
         recipes.read(tmp_path / "none.toml")

@@ -69,7 +69,14 @@ def prepare(recipe: Recipe, start: str | None) -> tuple[tokenizers.Tokenizer, Co
     else:
         _make(recipe, start, *made)
         stamp.write_text(wanted, encoding="utf-8")
-    return tokenizers.Tokenizer.from_file(str(made[0])), corpus.load(made[1])
+    return open_tokenizer(made[0]), corpus.load(made[1])
+
+
+def open_tokenizer(path: Path) -> tokenizers.Tokenizer:
+    """The vocabulary; what looks like a special token in a text is text."""
+    tokenizer = tokenizers.Tokenizer.from_file(str(path))
+    tokenizer.encode_special_tokens = True
+    return tokenizer
 
 
 def begin(recipe: Recipe, start: str | None, data: Corpus, tokenizer: tokenizers.Tokenizer) -> Encoder:
@@ -198,7 +205,7 @@ def _make(recipe: Recipe, start: str | None, tokenizer_file: Path, corpus_file: 
         text = from_sentencepiece(vocabulary.train(train, recipe.vocabulary, recipe.seed))
         tokenizer_file.with_suffix(".partial").write_text(text, encoding="utf-8")
         tokenizer_file.with_suffix(".partial").replace(tokenizer_file)
-    tokenizer = tokenizers.Tokenizer.from_file(str(tokenizer_file))
+    tokenizer = open_tokenizer(tokenizer_file)
 
     def tokenize(texts: list[str]) -> list[list[int]]:
         return [encoding.ids for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]

@@ -157,7 +157,7 @@ def read(path: Path) -> Recipe:
         raise BadRecipe(f"{path}: not found") from None
     except (OSError, ValueError) as error:
         raise BadRecipe(f"{path}: not readable as TOML ({error})") from None
-    sections = {name: _fill(kind, raw.pop(name, {}), f"{path}: [{name}]") for name, kind in SECTIONS.items()}
+    sections: dict[str, Any] = {name: _fill(kind, raw.pop(name, {}), f"{path}: [{name}]") for name, kind in SECTIONS.items()}
     if "output" not in raw:
         raise BadRecipe(f"{path}: output is missing; it names the run's folder")
     return _fill(Recipe, raw | sections, str(path))
@@ -189,6 +189,6 @@ def _fill(kind: type[T], raw: object, where: str) -> T:
 
 def _value(value: Any, kind: str, where: str) -> Any:
     allowed, name = TYPES[kind.split("[")[0]]
-    if not isinstance(value, allowed) or isinstance(value, bool):
+    if type(value) not in allowed:
         raise BadRecipe(f"{where}: found {value!r}, wanted {name}")
-    return float(value) if kind == "float" else tuple(value) if isinstance(value, list) else value
+    return float(value) if kind == "float" else tuple(value) if kind.startswith("tuple") else value
