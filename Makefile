@@ -49,19 +49,20 @@ clean:  ## remove the environments and everything built; runs/ stays
 	rm -rf .venv .venv-dev dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # The light environment holds the package and its dependencies, nothing else: so `make run` proves the light install.
-.venv/installed: pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "xlmr needs Python 3.11 or newer: make run PYTHON=…")'
+.venv/installed: pyproject.toml | python
 	$(PYTHON) -m venv .venv
 	$(light)/pip install $(PIP_FLAGS) --editable .
 	@touch $@
 
 # torch first and alone, pinned: then nothing after it can ask for another build.
-.venv-dev/installed: pyproject.toml constraints-dev.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "xlmr needs Python 3.11 or newer: make test PYTHON=…")'
+.venv-dev/installed: pyproject.toml constraints-dev.txt | python
 	$(PYTHON) -m venv .venv-dev
 	$(dev)/python -m pip install $(PIP_FLAGS) --upgrade 'pip>=25.1'
 	$(dev)/pip install $(PIP_FLAGS) --constraint constraints-dev.txt torch
 	$(dev)/pip install $(PIP_FLAGS) --constraint constraints-dev.txt --editable '.[train]' --group dev
 	@touch $@
 
-.PHONY: help run test test-all check small bench docs build clean
+python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "xlmr needs Python 3.11 or newer: make … PYTHON=python3.11")'
+
+.PHONY: help run test test-all check small bench docs build clean python
