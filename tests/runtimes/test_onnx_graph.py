@@ -67,7 +67,7 @@ def test_a_tied_head_points_at_the_embeddings(make_checkpoint):
     assert words not in outside(onnx_graph.mlm_head(untied.config, untied.stored))
 
 
-def test_a_run_points_at_its_own_layers_only(model):
+def test_a_span_points_at_its_own_layers_only(model):
     found = outside(onnx_graph.encoder(model.config, model.stored, range(2, 3)))
     assert {name.split(".")[1] for name in found} == {"1"}
     assert len(found) == len(tensors.LAYER)
@@ -101,10 +101,10 @@ def test_another_engine_computes_the_same(model):
 
 
 @pytest.mark.parametrize("cut", WHOLE[1:])
-def test_two_runs_are_one_whole(model, cut):
+def test_two_spans_are_one_whole(model, cut):
     whole, low, high = (
-        ReferenceEvaluator(loaded(onnx_graph.encoder(model.config, model.stored, run), model.folder))
-        for run in (WHOLE, range(cut), range(cut, CONFIG.layers + 1))
+        ReferenceEvaluator(loaded(onnx_graph.encoder(model.config, model.stored, span), model.folder))
+        for span in (WHOLE, range(cut), range(cut, CONFIG.layers + 1))
     )
     picks = np.array([3, 0, 14, 3])
     (below,) = low.run(None, {"ids": IDS, "picks": REAL})

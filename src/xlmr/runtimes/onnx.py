@@ -45,7 +45,7 @@ class OnnxRuntime:
         self._config = checkpoint.config
         self._where = next(iter(checkpoint.stored.values())).file.parent  # in the hub's cache not the checkpoint's folder
         self._threads = threads
-        self._runs: dict[range, ort.InferenceSession] = {}
+        self._spans: dict[range, ort.InferenceSession] = {}
         self._lock = Lock()
 
     def hidden_states(self, ids: np.ndarray, layers: Sequence[int] = (-1,)) -> list[np.ndarray]:
@@ -64,9 +64,9 @@ class OnnxRuntime:
 
     def _states(self, ids: np.ndarray, depths: Sequence[int], picks: np.ndarray) -> dict[int, np.ndarray]:
         """States after layers, lowest first: `[real tokens, width]` each, but after the last at the picks, `[picks, width]`."""
-        states, feed = {}, {"ids": ids}
         if not len(picks):
             return dict.fromkeys(depths, np.empty((0, self._config.width), np.float32))
+        states, feed = {}, {"ids": ids}
         for depth, session in self._sessions(depths):
             feed["picks"] = picks if depth == depths[-1] else np.flatnonzero(ids != self._config.pad_id)
             (states[depth],) = session.run(None, feed, _handing_back() if ids.size >= LARGE else None)
@@ -76,19 +76,20 @@ class OnnxRuntime:
     def _sessions(self, depths: Sequence[int]) -> list[tuple[int, ort.InferenceSession]]:
         """The sessions to run, one after another, to come by these depths; and the depth each comes to."""
         with self._lock:
-            cuts = sorted({run.stop - 1 for run in self._runs}.union(depths))
-            runs = [range(below + 1, depth + 1) for below, depth in pairwise([-1, *cuts])]
-            self._runs = {run: session for run, session in self._runs.items() if run in runs}
-            for run in runs:
-                if run not in self._runs and run.stop - 1 <= depths[-1]:
-                    self._runs[run] = self._session(onnx_graph.encoder(self._config, self._checkpoint.stored, run))
-            return [(run.stop - 1, self._runs[run]) for run in runs if run.stop - 1 <= depths[-1]]
+            cuts = sorted({span[-1] for span in self._spans}.union(depths))
+            spans = [range(below + 1, depth + 1) for below, depth in pairwise([-1, *cuts])]
+            self._spans = {span: session for span, session in self._spans.items() if span in spans}
+            needed = [span for span in spans if span[-1] <= depths[-1]]
+            for span in needed:
+                if span not in self._spans:
+                    self._spans[span] = self._session(onnx_graph.encoder(self._config, self._checkpoint.stored, span))
+            return [(span[-1], self._spans[span]) for span in needed]
 
     @cached_property
     def _head(self) -> ort.InferenceSession:
         if not self._checkpoint.has_mlm_head:
             raise BadCheckpoint(f"{self._checkpoint.folder}: has no masked-language-model head (lm_head.*), so it cannot fill masks")
-        return self._session(onnx_graph.mlm_head(self._config, self._checkpoint.stored))
+        return self._session(onnx_graph.mlm_head(self._config, self._checkpoint.stored), keep=False)
 
     @cached_property
     def _words(self) -> ort.OrtValue | None:
@@ -98,16 +99,17 @@ class OnnxRuntime:
             return None  # the head has a copy, in float32
         return ort.OrtValue.ortvalue_from_numpy(np.memmap(held.file, np.float32, "r", held.offset, held.shape))
 
-    def _session(self, graph: ModelProto) -> ort.InferenceSession:
-        """A graph, started."""
+    def _session(self, graph: ModelProto, *, keep: bool = True) -> ort.InferenceSession:
+        """A graph, started. `keep` keeps its working memory for the next run: many small pieces, not a few large ones as logits are."""
         options = ort.SessionOptions()
         options.log_severity_level = QUIET
         options.intra_op_num_threads = self._threads
+        options.enable_cpu_mem_arena = keep
         options.enable_mem_pattern = False  # it keeps a plan, and the most memory one ever took, for each shape it has seen
         for key, value in {**SETTINGS, "session.model_external_initializers_file_folder_path": str(self._where)}.items():
             options.add_session_config_entry(key, value)
         try:
-            if self._words:
+            if self._words is not None:
                 options.add_initializer(onnx_graph.WORDS, self._words)
             return ort.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's own have no common class

@@ -29,11 +29,11 @@ UNSEEN = -1e9  # finite, so that a row of nothing but padding gives numbers
 
 
 def encoder(config: Config, stored: Mapping[str, Stored], layers: range) -> ModelProto:
-    """A run of layers; layer 0 is the embeddings, so `range(config.layers + 1)` is the whole encoder.
+    """A span of layers; layer 0 is the embeddings, so `range(config.layers + 1)` is the whole encoder.
 
     Inputs: `ids` int64 `[batch, tokens]`, padded with `config.pad_id`; `picks` int64 `[picks]`, places in the flattened `ids`; and,
-    where the run begins above the embeddings, `below` float32 `[real tokens, width]`, the states after the layer under it.
-    Output: `states` float32 `[picks, width]`, after the last layer of the run, at the picked places.
+    where the span begins above the embeddings, `below` float32 `[real tokens, width]`, the states after the layer under it.
+    Output: `states` float32 `[picks, width]`, after the last layer of the span, at the picked places.
     """
     graph = Graph(stored)
     batch = lay_out(graph, config)
