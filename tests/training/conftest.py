@@ -10,6 +10,7 @@ from tales import WORDS, sentences, write
 
 pytest.importorskip("torch")
 
+
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder: prose in three languages, filler in the fourth, a parallel set in all, a lexicon in two."""
