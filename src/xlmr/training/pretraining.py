@@ -35,13 +35,17 @@ IDENTITY_FREE = ("output", "minutes", "log", "evaluate")  # fields that may chan
 
 
 def pretrain(path: Path, *, start: str | None = None, resume: bool = False) -> Path:
+    """Run the recipe in a TOML file; see `run`."""
+    return run(recipes.read(path), start=start, resume=resume)
+
+
+def run(recipe: Recipe, *, start: str | None = None, resume: bool = False) -> Path:
     """Run a recipe to its end; gives the folder of the checkpoint it made.
 
     `start` is a checkpoint to go on from, with its own vocabulary and sizes; what the run begins with is kept in `start/`. What an earlier
     call left of vocabulary, corpus and static start is used again; `resume` goes on with the training itself, exactly.
     Raises BadRecipe.
     """
-    recipe = recipes.read(path)
     folder = Path(recipe.output)
     accelerator = Accelerator(mixed_precision=recipe.precision)
     with accelerator.main_process_first():
