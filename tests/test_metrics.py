@@ -1,0 +1,42 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xlmr import metrics
+
+
+def test_accuracy_is_the_share_that_is_right():
+    assert metrics.accuracy(np.array(["a", "b", "c", "d"]), np.array(["a", "x", "c", "d"])) == 0.75
+    assert np.isnan(metrics.accuracy(np.array([]), np.array([])))
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=8), st.data())
+def test_a_rank_is_the_place_in_a_stable_sort(scores, data):
+    wanted = data.draw(st.integers(0, len(scores) - 1))
+    order = sorted(range(len(scores)), key=lambda i: -scores[i])
+    assert metrics.ranks(np.array([scores], float), np.array([wanted])).tolist() == [order.index(wanted)]
+
+
+def test_retrieval_equals_brute_force():
+    dice = np.random.default_rng(0)
+    a, b = dice.standard_normal((2, 30, 4))
+    b += 0.7 * a
+
+    def cosine(x, y):
+        return sum(x * y) / (sum(x * x) * sum(y * y)) ** 0.5
+
+    there = sum(max(range(30), key=lambda j, i=i: cosine(a[i], b[j])) == i for i in range(30)) / 30
+    back = sum(max(range(30), key=lambda i, j=j: cosine(a[i], b[j])) == j for j in range(30)) / 30
+    assert metrics.retrieval(a, b) == (there, back)
+    assert there != back
+
+
+def test_retrieval_heeds_directions_alone():
+    a = np.random.default_rng(1).standard_normal((20, 5))
+    assert metrics.retrieval(a, a * np.linspace(0.01, 100, 20)[:, None]) == (1.0, 1.0)
+
+
+def test_equal_vectors_are_not_found():
+    """A model that gives every text the same vector must not look good."""
+    same = np.ones((10, 3))
+    assert metrics.retrieval(same, same) == (0.1, 0.1)
