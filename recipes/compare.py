@@ -64,7 +64,7 @@ def run(recipe: Recipe, name: str, tokens: int) -> Path:
 
 
 def row(name: str, folder: Path) -> str:
-    """A line of the table: nats per hidden piece (mean of the languages), and retrieval of held-out news both ways (mean of the languages)."""
+    """A line of the table: nats per hidden piece and retrieval of held-out news both ways, each the mean of the languages."""
     loss = [entry["heldout"]["loss"] for entry in read_log(folder) if "heldout" in entry][-1]
     model = encoders.load(folder / "model")
     last = model.config.layers
