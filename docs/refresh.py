@@ -46,7 +46,7 @@ def refreshed(page: str) -> str:
 def run_sh(source: str) -> str:
     """What a reader sees after these commands; `xlmr` and `python` are this environment's."""
     # `make run` would make the light environment; here it takes this one.
-    command = source.replace("make run", f"make run --old-file .venv/installed light={BIN}")
+    command = source.replace("make run", f"make run --no-print-directory --old-file .venv/installed light={BIN}")
     env = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "120", "PYTHONUTF8": "1", "MAKEFLAGS": ""}
     done = subprocess.run(
         ["bash", "-c", command], cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
