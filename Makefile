@@ -31,7 +31,7 @@ check: .venv-dev/installed  ## lint, format, types, and the floors
 	$(dev)/ruff check
 	$(dev)/ruff format --check
 	$(dev)/mypy
-	$(dev)/lint-imports
+	$(dev)/lint-imports --no-logo
 
 small:  ## rebuild everything that ships inside the package
 	@echo "There is no recipe yet." >&2; exit 1
