@@ -1,9 +1,10 @@
-"""Rewrite what README.md and docs/*.md show: the output of their commands and snippets, and the folder tree.
+"""Rewrite what README.md and docs/*.md show: the output of their commands and snippets, the folder tree, and what was measured.
 
     python docs/refresh.py
 
 A fence of `sh` or `python` with a fence of `text` right after it is an example and its output. The snippets of a page
 run one after another in one namespace, its commands in the repository's root. Any other fence is left alone.
+Between `<!-- numbers: NAME -->` and `<!-- end -->` stands a table of `recipes/tables.py`.
 """
 
 from __future__ import annotations
@@ -13,19 +14,23 @@ import contextlib
 import io
 import os
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "src" / "xlmr" / "small" / "README.md")
 BIN = Path(sys.executable).parent
 
 EXAMPLE = re.compile(r"(?P<head>^```(?P<kind>sh|python)\n(?P<source>.*?)^```\n\n?```text\n)(?P<shown>.*?)(?P<tail>^```$)", re.M | re.S)
 TREE = re.compile(r"(?<=<!-- tree -->\n)```text\n.*?```(?=\n<!-- end -->)", re.S)
+TABLE = re.compile(r"(?<=<!-- numbers: )(?P<name>\w+)(?P<mark> -->\n).*?(?=<!-- end -->)", re.S)
 NUMBER = re.compile(r"\d+\.\d+")
+TABLES: Mapping[str, Callable[[], str | None]] = runpy.run_path(str(ROOT / "recipes" / "tables.py"))["TABLES"]
 TOLERANCE = 0.02  # other processors add up in another order
 
 FOLDERS = {"schemas": "JSON Schemas of the answers", "small": "the model inside: config.json, tokenizer.json, model.safetensors"}
@@ -40,7 +45,14 @@ def refreshed(page: str) -> str:
         now = now.rstrip("\n") + "\n"
         return example["head"] + (example["shown"] if same(example["shown"], now) else now) + example["tail"]
 
+    page = TABLE.sub(numbers, page)
     return TREE.sub(lambda _: f"```text\n{tree()}```", EXAMPLE.sub(run, page))
+
+
+def numbers(place: re.Match[str]) -> str:
+    """A table of what was measured, in its place; what is there where nothing was."""
+    made = TABLES[place["name"]]()
+    return place[0] if made is None else f"{place['name']}{place['mark']}\n{made}\n"
 
 
 def run_sh(source: str) -> str:

@@ -58,7 +58,7 @@ def test_every_part_is_written(found):
     parts = json.loads(found.read_text(encoding="utf-8"), parse_constant=pytest.fail)
     assert list(parts) == list(scores.PARTS)
     assert list(parts["prediction"]["heldout"]) == ["model", "model_words"]
-    assert list(parts["counts"]["sib200"]) == ["unigrams", "guesser"]
+    assert list(parts["counts"]["sib200"]) == ["unigrams", "trigrams", "guesser"]
     assert list(parts["retrieval"]["tatoeba"]["plain"]) == ["0", "1", "2"]
     assert list(parts["retrieval of static vectors"]["ntrex"]["plain"]) == ["0"]
     assert sorted(parts["probes"]["pos"]["plain"]["languages"]) == ["de", "en", "wo"]
@@ -71,7 +71,7 @@ def test_model_and_counts_are_asked_the_same(found):
         asked = {name: part["all"]["questions"] for of in ("prediction", "counts") for name, part in parts[of][source].items()}
         assert len(set(asked.values())) == 1
     characters = [parts["prediction"]["characters"]["model"], *parts["counts"]["characters"].values()]
-    assert [of["all"]["questions"] for of in characters] == [10, 10, 10]
+    assert [of["all"]["questions"] for of in characters] == [10] * 4
 
 
 def test_what_is_measured_is_not_measured_again(subject, found, monkeypatch):

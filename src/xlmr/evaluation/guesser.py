@@ -17,6 +17,7 @@ from typing import Protocol
 import numpy as np
 
 UNIGRAMS: tuple[tuple[int, ...], ...] = ()
+TRIGRAMS = ((1,), (-1,), (-1, 1))
 CONTEXTS = ((1,), (-1,), (1, 2), (-2, -1), (-1, 1), (-1, 1, 2), (-2, -1, 1), (-2, -1, 1, 2))
 """Neighbourhoods: which places, counted from the hidden one."""
 REACH = 2

@@ -26,7 +26,7 @@ from xlmr.evaluation.questions import Question
 SEED = 1
 XTREME = "af ar bg de el en es et eu fa fi fr he hi hu id it ja kk ko mr nl pt ru ta te th tl tr ur vi yo zh".split()
 """The 33 languages of XTREME's part-of-speech task (Hu et al. 2020, table 1); the mean is over those that are there."""
-BASELINES = {"unigrams": guesser.UNIGRAMS, "guesser": guesser.CONTEXTS}
+BASELINES = {"unigrams": guesser.UNIGRAMS, "trigrams": guesser.TRIGRAMS, "guesser": guesser.CONTEXTS}
 SOURCES = ("heldout", "sib200")
 
 
@@ -110,7 +110,7 @@ def measure(subject: Subject, path: Path) -> Iterator[str]:
     """Measure what `path` does not have yet of this subject, and write it there; yields the name of each part as soon as it is there."""
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     for name, (files, part) in PARTS.items():
-        of = [_hash(file) for file in files(subject)] + [repr(subject.counts)]
+        of = [file_hash(file) for file in files(subject)] + [repr(subject.counts)]
         if found.get(name, {}).get("of") != of:
             found[name] = {"of": of, **part(subject)}
             partial = path.with_suffix(".partial")
@@ -132,7 +132,7 @@ def predicted_by_model(subject: Subject) -> dict[str, Any]:
 
 
 def predicted_by_counts(subject: Subject) -> dict[str, Any]:
-    """`unigrams` and `guesser`, as `predicted_by_model`."""
+    """`unigrams`, `trigrams` and `guesser`, as `predicted_by_model`."""
     corpus, contexts = subject.corpus(), list(BASELINES.values())
     asked = [question for source in SOURCES for question in subject.words[source]]
     found: dict[str, Any] = {source: {} for source in SOURCES}
@@ -185,7 +185,8 @@ def _files(model: Path, *others: Path) -> list[Path]:
     return [model / WEIGHTS, model / TOKENIZER, *others]
 
 
-def _hash(path: Path) -> str:
+def file_hash(path: Path) -> str:
+    """What a file is known by in the scores."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
