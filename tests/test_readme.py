@@ -44,3 +44,12 @@ def test_a_wrong_output_is_seen():
 
 def test_commands_and_their_errors_are_seen():
     assert REFRESH["run_sh"]("echo one; echo two >&2") == "one\ntwo\n"
+
+
+def test_numbers_stand_between_their_marks(monkeypatch):
+    page = "a\n<!-- numbers: one -->\nold\n<!-- end -->\n<!-- numbers: two -->\n<!-- end -->\n<!-- numbers: three -->\nkept\n<!-- end -->\n"
+    made = {"one": lambda: "| 1.0 |\n", "two": lambda: "| 2 |\n", "three": lambda: None}
+    monkeypatch.setitem(REFRESH["refreshed"].__globals__, "TABLES", made)
+    once = REFRESH["refreshed"](page)
+    assert once == page.replace("\nold\n", "\n\n| 1.0 |\n\n").replace("two -->\n", "two -->\n\n| 2 |\n\n")
+    assert REFRESH["refreshed"](once) == once
