@@ -34,8 +34,8 @@ def write_recipe(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callab
             "data": f'folder = "{data.as_posix()}"\nparallel = ["tales", "lexicon"]\nphrases = ["lexicon"]\nheldout_ids = 20',
             "vocabulary": "size = 300\ncharacters = 100000\ncoverage = 1.0",
             "sizes": "width = 32\nlayers = 2\nheads = 2\ninner = 64\npositions = 66",
-            "static": "steps = 5\npairs = 16",
-            "objective": "batch = 512\nlongest = 64\nnegatives = 64",
+            "static": "steps = 5\npairs = 16\nlanguages = 4",
+            "objective": "layer = 1\nbatch = 512\nlongest = 64\nnegatives = 64",
             "optimiser": "tokens = 6144",
         }
         body |= {name: body[name] + "\n" + more for name, more in sections.items() if name in body}

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from xlmr import config
 from xlmr.errors import BadRecipe
 from xlmr.training import recipes
 
@@ -19,9 +20,12 @@ def test_a_field_left_out_has_its_default(tmp_path: Path) -> None:
     assert recipe.objective == recipes.Objective()
 
 
-def test_the_shipped_recipe_is_valid() -> None:
-    recipe = recipes.read(Path(__file__).parents[2] / "recipes" / "small.toml")
-    assert recipe.optimiser.tokens >= 30_000_000
+def test_the_recipe_makes_a_model_of_the_size_that_ships() -> None:
+    root = Path(__file__).parents[2]
+    recipe, inside = recipes.read(root / "recipes" / "small.toml"), config.read(root / "src" / "xlmr" / "small" / "config.json")
+    for name in ("width", "layers", "heads", "inner", "positions"):
+        assert getattr(recipe.sizes, name) == getattr(inside, name)
+    assert recipe.vocabulary.size == inside.vocabulary
 
 
 @pytest.mark.parametrize(

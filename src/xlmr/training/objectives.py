@@ -60,20 +60,20 @@ def draw_negatives(rng: np.random.Generator, chances: np.ndarray, count: int, de
 class Losses(nn.Module):
     """An encoder with its losses, as one module, so that data-parallel training sees all of the work in `forward`."""
 
-    def __init__(self, encoder: Encoder, temperature: float) -> None:
+    def __init__(self, encoder: Encoder, temperature: float, layer: int = -1) -> None:
         super().__init__()
-        self.encoder, self.temperature = encoder, temperature
+        self.encoder, self.temperature, self.layer = encoder, temperature, layer
 
     def forward(self, given: Inputs, negatives: Negatives | None = None) -> tuple[Tensor, Tensor]:
         """The sum over picks of the cross-entropy in nats, and the mean contrastive loss over all processes' pairs."""
-        (states,) = self.encoder(given.packed)
+        states, contrasted = self.encoder(given.packed, (-1, self.layer))
         transformed = self.encoder.transform(states.index_select(0, given.picks))
         matrix, bias = self.encoder.output_table()
         if negatives is None:
             masked = full_softmax(transformed, given.targets, matrix, bias)
         else:
             masked = sampled_softmax(transformed, given.targets, matrix, bias, negatives)
-        vectors = pool(states, given.packed)
+        vectors = pool(contrasted, given.packed)
         return masked, contrast(vectors[given.pairs[0]], vectors[given.pairs[1]], self.temperature)
 
 

@@ -141,7 +141,7 @@ class Pretraining:
 
     def __init__(self, recipe: Recipe, encoder: Encoder, data: Corpus, tokenizer: tokenizers.Tokenizer, accelerator: Accelerator) -> None:
         self.recipe, self.encoder, self.device = recipe, encoder, accelerator.device
-        self.model: torch.nn.Module = Losses(encoder, recipe.objective.temperature)
+        self.model: torch.nn.Module = Losses(encoder, recipe.objective.temperature, recipe.objective.layer)
         pieces = look_at(tokenizer)
         self.examples = Examples(data, pieces, encoder.config, recipe.objective, recipe.seed)
         chances = (np.bincount(data.tokens, minlength=pieces.size) + 1.0) ** NEGATIVES_EXPONENT

@@ -64,6 +64,8 @@ class Static:
     """`random`, `svd`, or `contrast` (svd and then contrast)."""
     power: float = 0.5
     """The singular values' exponent."""
+    languages: int = 32
+    """Columns of the table kept for the languages a piece is common in; contrast does not touch them."""
     steps: int = 1_500
     pairs: int = 512
     rate: float = 3e-3
@@ -90,6 +92,8 @@ class Objective:
     """Share of sequences whose words are masked whole."""
     contrast: float = 0.3
     """Weight of the contrastive loss; 0 leaves it out."""
+    layer: int = 2
+    """The layer whose states are contrasted; those above are free to be of one language, as predicting pieces asks of them."""
     temperature: float = 0.05
     joined: float = 0.1
     """Share of the monolingual tokens in lines joined to long sequences, so that every position is learnt."""

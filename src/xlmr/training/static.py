@@ -1,7 +1,8 @@
 """The embedding table's start: pieces that occur in the same sentences, in whatever language, begin as neighbours.
 
 First a truncated SVD of the matrix pieces x sentence ids (latent semantic analysis across languages; Landauer and Littman 1990),
-then contrast on the mean of a sentence's embeddings against its translation's.
+then contrast on the mean of a sentence's embeddings against its translation's. What this makes alike, predicting pieces must tell
+apart: so the table's last columns say in which languages a piece is common.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from xlmr.training.corpus import Corpus
 from xlmr.training.objectives import contrast, pool
 from xlmr.training.recipes import Static
 
+RARE = 2e-6  # a piece's share of a language that counts as none
 SPREAD = 0.05  # root mean square of the table's numbers: above the positions', so that the piece decides what a state is about
 
 
@@ -94,6 +96,44 @@ def start(corpus: Corpus, config: Config, encoder: Encoder, recipe: Static, seed
             encoder.embeddings.positions.weight.normal_(std=SPREAD / 5)
     if recipe.start == "contrast":
         yield from align(encoder, corpus, recipe, seed)
+    if recipe.start != "random" and recipe.languages:
+        tell_languages(encoder, corpus, recipe.languages)
+
+
+@torch.no_grad()
+def tell_languages(encoder: Encoder, corpus: Corpus, columns: int) -> None:
+    """Turn the table to its principal directions and give the last columns, which hold the least, to the languages.
+
+    A state that points along them raises the pieces of a language: the scores of a language's own unigrams are within reach of the
+    first steps, instead of some millions of tokens away.
+    """
+    of = encoder.embeddings
+    common = languages_of(corpus, len(of.words.weight))[:, :columns]
+    used = torch.from_numpy(np.bincount(corpus.tokens, minlength=len(common)) > 0)
+    spread = of.words.weight[used].square().mean().sqrt()
+    turn = torch.linalg.svd(of.words.weight[used], full_matrices=False)[2].T
+    for weight in (of.words.weight, of.positions.weight, of.types.weight, of.norm.bias):
+        weight.copy_(weight @ turn)
+    of.norm.weight.fill_(of.norm.weight.mean())
+    features = torch.from_numpy(common)
+    of.words.weight[:, -columns:] = features * spread / features[used].square().mean().sqrt()
+    of.types.weight[:, -columns:] = 0
+    of.norm.bias[-columns:] = 0
+
+
+def languages_of(corpus: Corpus, size: int) -> np.ndarray:
+    """Which languages a piece is common in, float32 `[size, languages]`, principal directions first.
+
+    They are those of log p(piece | language) less its mean over the languages, where all languages weigh alike.
+    """
+    count = len(corpus.languages)
+    language = np.repeat(corpus.language, np.diff(corpus.starts)).astype(np.int64)
+    counts = np.bincount(corpus.tokens * np.int64(count) + language, minlength=size * count).reshape(size, count)
+    shares = np.log(counts / np.maximum(counts.sum(0), 1) + RARE)
+    told = (shares - np.log(np.exp(shares).mean(1, keepdims=True))) * (counts.sum(1, keepdims=True) > 0)
+    left, singular, _ = np.linalg.svd(told, full_matrices=False)
+    features: np.ndarray = (left * singular**0.5).astype(np.float32)
+    return features
 
 
 def _incidence(corpus: Corpus, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
