@@ -77,8 +77,9 @@ def test_a_text_may_have_as_many_tokens_as_the_model_takes(encoder, length):
             encoders.encode(encoder, text)
 
 
-def test_a_megabyte_is_refused_before_it_is_cut_into_tokens(encoder, monkeypatch):
+def test_a_megabyte_is_refused_before_it_is_read(encoder, monkeypatch):
     monkeypatch.setattr(tokenizers.Tokenizer, "encode", None)
+    monkeypatch.setattr(tokenizers, "check", None)
     with pytest.raises(BadInput, match="the text has 1,000,000 characters, and at most 100,000 are taken"):
         encoders.encode(encoder, "a" * 1_000_000)
 
@@ -110,7 +111,13 @@ def test_a_vocabulary_of_another_size_is_refused(tiny, tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"runtime": "abacus"}, "runtime 'abacus' is not known; wanted one of onnx, torch"), ({"threads": 0}, "threads is 0")],
+    [
+        ({"runtime": "abacus"}, "runtime 'abacus' is not known; wanted one of onnx, torch"),
+        *(
+            ({"threads": threads}, f"threads is {threads!r}, wanted a whole number from 1 to 1,024")
+            for threads in (0, 1025, "2", 2.5, True)
+        ),
+    ],
 )
 def test_wrong_options_are_refused(tiny, options, message):
     with pytest.raises(BadInput, match=message):

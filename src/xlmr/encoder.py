@@ -11,7 +11,7 @@ import numpy as np
 from xlmr import batching, checkpoint, runtimes, tokenizer
 from xlmr.config import Config
 from xlmr.errors import BadCheckpoint, BadInput
-from xlmr.limits import CHARACTERS
+from xlmr.limits import CHARACTERS, THREADS, whole
 from xlmr.runtimes import Runtime
 from xlmr.tokenizer import Encoding, Tokenizer
 
@@ -33,8 +33,7 @@ def load(
     `runtime` is `onnx` or `torch`; `threads` None leaves their number to it. Raises what `checkpoint.open`, `tokenizer.open` and
     `runtimes.start` raise, and BadCheckpoint where config and vocabulary contradict each other.
     """
-    if threads is not None and threads < 1:
-        raise BadInput(f"threads is {threads}, wanted 1 or more")
+    threads = None if threads is None else whole("threads", threads, THREADS)
     found = checkpoint.open(source, revision=revision)
     pieces = tokenizer.open(found.folder)
     for name, ours, theirs in (
@@ -50,9 +49,9 @@ def load(
 
 def encode(encoder: Encoder, text: str) -> Encoding:
     """The ids of a text that the model can take whole. Raises BadInput where it is too long or no text."""
-    tokenizer.check(text)
-    if len(text) > CHARACTERS:
+    if isinstance(text, str) and len(text) > CHARACTERS:  # seen before anything is done with it
         raise BadInput(f"the text has {len(text):,} characters, and at most {CHARACTERS:,} are taken; split it")
+    tokenizer.check(text)
     longest = encoder.config.longest
     encoding = encoder.tokenizer.encode(text, longest=longest + 1)
     if len(encoding.ids) > longest:

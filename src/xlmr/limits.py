@@ -1,8 +1,29 @@
 """What may be asked at once. Held before any work is done for it, so that no input costs more than its answer is worth."""
 
+from __future__ import annotations
+
+from operator import index
+
+from xlmr.errors import BadInput
+
 CHARACTERS = 100_000
 """In one text. A model's own limit, in tokens, comes far below it; this one is seen without cutting the text into tokens."""
 TOP = 1_000
 """Fillings of one mask."""
+FILLED = 10_000_000
+"""Characters in all fillings of one text together: each is the whole text."""
+THREADS = 1_024
+"""Processor threads of one model."""
 LINE = 4_000_000
 """Bytes in one line of a file."""
+
+
+def whole(name: str, number: object, most: int) -> int:
+    """A whole number of any integer type, from 1 to `most`. Raises BadInput for anything else, True and False among them."""
+    try:
+        found = 0 if isinstance(number, bool) else index(number)  # type: ignore[arg-type]  # what is no number raises
+    except TypeError:
+        found = 0
+    if not 1 <= found <= most:
+        raise BadInput(f"{name} is {number!r}, wanted a whole number from 1 to {most:,}")
+    return found

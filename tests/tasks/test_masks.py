@@ -173,10 +173,21 @@ def test_control_characters_are_answered(encoder, text):
     assert len(fill_mask(encoder, text)) == 5
 
 
-@pytest.mark.parametrize("top", [0, -1, 1001, 2.5, "5", None])
+@pytest.mark.parametrize("top", [0, -1, 1001, 2.5, "5", None, True, np.float32(3)])
 def test_top_has_limits(encoder, top):
-    with pytest.raises(BadInput, match="wanted a number from 1 to 1,000"):
+    with pytest.raises(BadInput, match="wanted a whole number from 1 to 1,000"):
         fill_mask(encoder, "<mask>", top=top)
+
+
+def test_a_number_of_any_integer_type_will_do(encoder):
+    assert len(fill_mask(encoder, "<mask>", top=np.int64(3))) == 3
+
+
+def test_fillings_are_not_copies_without_end(encoder):
+    text = "<mask>" + " " * 99_000
+    with pytest.raises(BadInput, match=r"1,000 fillings of a text of 99,006 characters have more than 10,000,000 .*at most 101 are given"):
+        fill_mask(encoder, text, top=1000)
+    assert len(fill_mask(encoder, text, top=101)) == 101
 
 
 def test_a_list_names_the_text_that_cannot_be_answered(encoder):

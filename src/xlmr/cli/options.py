@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from xlmr import texts as texts_of
+from xlmr.limits import THREADS
 from xlmr.texts import Line
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -45,9 +46,9 @@ def source_options(command: Command) -> Command:
 
 def model_options(command: Command) -> Command:
     """Which model, and how it runs: --model, --revision, --runtime, --threads."""
-    command = click.option("--threads", type=click.IntRange(1), metavar="N", help="Processor threads; without it, the runtime chooses.")(
-        command
-    )
+    command = click.option(
+        "--threads", type=click.IntRange(1, THREADS), metavar="N", help="Processor threads; without it, the runtime chooses."
+    )(command)
     runtimes = click.Choice(RUNTIMES)
     command = click.option("--runtime", type=runtimes, default=RUNTIMES[0], show_default=True, help="What runs the model.")(command)
     return source_options(command)

@@ -13,7 +13,7 @@ import numpy as np
 from xlmr import encoder as encoders
 from xlmr.encoder import Encoder
 from xlmr.errors import BadCheckpoint, BadInput
-from xlmr.limits import TOP
+from xlmr.limits import FILLED, TOP, whole
 from xlmr.tasks import answers
 from xlmr.tokenizer.vocabulary import MASK, SPACE
 
@@ -60,15 +60,14 @@ def fill_mask(
 
     One text gives one list; many give a list of them in the same order, with `stream` an iterator that reads a window of texts at a time.
 
-    Raises BadInput where a text has no mask or several, is blank, too long for the model or no text.
+    Raises BadInput where a text has no mask or several, is blank, too long for the model or for `top` copies of it, or no text.
     """
     return answers.like(texts, lambda many: fill_each(encoder, many, top=top), stream)
 
 
 def fill_each(encoder: Encoder, texts: Iterable[str | BadInput], *, top: int = 5) -> Iterator[list[Filling] | BadInput]:
     """As `fill_mask` with `stream`, but a text that cannot be answered gives its error in its place."""
-    if not isinstance(top, int) or not 1 <= top <= TOP:
-        raise BadInput(f"top is {top!r}, wanted a number from 1 to {TOP:,}")
+    top = whole("top", top, TOP)
 
     def answer(batch: list[Question]) -> list[list[Filling]]:
         mask_id = encoder.tokenizer.mask_id
@@ -76,11 +75,11 @@ def fill_each(encoder: Encoder, texts: Iterable[str | BadInput], *, top: int = 5
         logits = encoders.mlm_logits(encoder, [question.ids for question in batch], picks)
         return [fillings(encoder, question.text, scores, top) for question, scores in zip(batch, logits, strict=True)]
 
-    return answers.each(texts, lambda text: ask(encoder, text), lambda question: len(question.ids), answer)
+    return answers.each(texts, lambda text: ask(encoder, text, top), lambda question: len(question.ids), answer)
 
 
-def ask(encoder: Encoder, text: str) -> Question:
-    """The question in a text. Raises BadInput where there is none, or one too long."""
+def ask(encoder: Encoder, text: str, top: int) -> Question:
+    """The question in a text. Raises BadInput where there is none, or where it or its `top` fillings are too long."""
     encoding = encoders.encode(encoder, text)
     if not text.strip():
         raise BadInput(f"the text is empty; wanted one with {MASK}, such as {EXAMPLE!r}")
@@ -89,6 +88,11 @@ def ask(encoder: Encoder, text: str) -> Question:
         raise BadInput(f"the text has no {MASK}; put it where a word is missing, as in {EXAMPLE!r}")
     if masks > 1:
         raise BadInput(f"the text has {masks} masks; several are filled together from a later version on, this one fills one at a time")
+    if len(text) * top > FILLED:
+        raise BadInput(
+            f"{top:,} fillings of a text of {len(text):,} characters have more than {FILLED:,} together; "
+            f"at most {FILLED // len(text):,} are given for this one"
+        )
     return Question(text, encoding.ids)
 
 
