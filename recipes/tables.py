@@ -118,6 +118,8 @@ def against(ahead: list[str], of: Iterable[str], other: str) -> str:
     """In how many languages it is ahead, and in which not."""
     rest = [code for code in sorted(of) if code not in ahead]
     behind = f"; not ahead in {', '.join(rest)}" if rest else ""
+    if not ahead:
+        return f"ahead of {other} in none of {len(rest)} languages"
     return f"ahead of {other} in {len(ahead)} of {len(ahead) + len(rest)} languages{behind}"
 
 
