@@ -3,15 +3,21 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
+from time import sleep
+from types import SimpleNamespace
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xlmr import checkpoint
+from xlmr import checkpoint, runtimes
 from xlmr.config import Config
 from xlmr.errors import BadCheckpoint, BadInput
 from xlmr.runtimes import onnx
@@ -109,10 +115,45 @@ def test_weights_need_not_begin_at_a_multiple_of_anything(folder, every, tmp_pat
     assert np.isfinite(runtime.mlm_logits(IDS, PICKS)).all()
 
 
+@pytest.fixture(params=runtimes.NAMES)
+def runtime(request, folder):
+    """Of every framework."""
+    if request.param == "torch":
+        pytest.importorskip("torch")
+    return runtimes.start(checkpoint.open(folder), request.param)
+
+
 @pytest.mark.parametrize("layer", [CONFIG.layers + 1, -CONFIG.layers - 2])
-def test_a_layer_there_is_not_is_refused(folder, layer):
+def test_a_layer_there_is_not_is_refused(runtime, layer):
     with pytest.raises(BadInput, match=rf"layer {layer} was asked for; wanted 0 .* to 4"):
-        onnx.start(checkpoint.open(folder)).hidden_states(IDS, [0, layer])
+        runtime.hidden_states(IDS, [0, layer])
+
+
+def test_of_no_layers_there_are_no_states(runtime):
+    assert runtime.hidden_states(IDS, []) == []
+
+
+def test_threads_that_ask_at_once_share_their_sessions(folder, monkeypatch):
+    """Also where Python's cached properties have no lock of their own, as from 3.12 on."""
+    made, everybody = [], Barrier(4)
+
+    def slowly(*arguments, **options):
+        made.append(arguments)
+        sleep(0.05)
+        return ort.InferenceSession(*arguments, **options)
+
+    monkeypatch.setattr(vars(onnx.OnnxRuntime)["_head"], "lock", nullcontext(), raising=False)
+    monkeypatch.setattr(onnx, "ort", SimpleNamespace(**vars(ort) | {"InferenceSession": slowly}))
+    runtime = onnx.start(checkpoint.open(folder), threads=1)
+
+    def ask(_):
+        everybody.wait()
+        return runtime.mlm_logits(IDS, PICKS)
+
+    with ThreadPoolExecutor(4) as threads:
+        first, *others = threads.map(ask, range(4))
+    assert all(np.array_equal(first, other) for other in others)
+    assert len(made) == 2  # the head and the encoder
 
 
 def test_without_a_head_there_are_states_and_no_logits(make_checkpoint):

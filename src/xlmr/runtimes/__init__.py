@@ -12,6 +12,7 @@ from xlmr.errors import BadInput
 
 if TYPE_CHECKING:
     from xlmr.checkpoint import Checkpoint
+    from xlmr.config import Config
 
 NAMES = ("onnx", "torch")
 
@@ -23,7 +24,7 @@ class Runtime(Protocol):
         """States after the asked layers, float32 `[batch, tokens, width]` each.
 
         `ids` is int64 `[batch, tokens]`. Layer 0 is the embeddings, `config.layers` or -1 the last.
-        States at padding are undefined.
+        States at padding are undefined. Raises BadInput for a layer there is not.
         """
         ...
 
@@ -38,3 +39,11 @@ def start(checkpoint: Checkpoint, name: str = "onnx", *, threads: int | None = N
         raise BadInput(f"runtime {name!r} is not known; wanted one of {', '.join(NAMES)}")
     runtime: Runtime = import_module(f"xlmr.runtimes.{name}").start(checkpoint, threads=threads)
     return runtime
+
+
+def depth(layer: int, config: Config) -> int:
+    """A layer as it is asked for, counted from either end, as a number from 0 (the embeddings) to `config.layers`."""
+    top = config.layers
+    if not -top - 1 <= layer <= top:
+        raise BadInput(f"layer {layer} was asked for; wanted 0 (the embeddings) to {top}, or counted from the last, -1 to {-top - 1}")
+    return layer % (top + 1)

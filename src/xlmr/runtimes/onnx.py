@@ -13,8 +13,8 @@ import numpy as np
 import onnxruntime as ort
 from onnx import ModelProto
 
-from xlmr.errors import BadCheckpoint, BadInput
-from xlmr.runtimes import onnx_graph
+from xlmr.errors import BadCheckpoint
+from xlmr.runtimes import depth, onnx_graph
 
 if TYPE_CHECKING:
     from xlmr.checkpoint import Checkpoint
@@ -50,34 +50,36 @@ class OnnxRuntime:
 
     def hidden_states(self, ids: np.ndarray, layers: Sequence[int] = (-1,)) -> list[np.ndarray]:
         """States after the asked layers; see `Runtime`."""
-        depths = [self._depth(layer) for layer in layers]
+        depths = [depth(layer, self._config) for layer in layers]
         real = np.flatnonzero(ids != self._config.pad_id)
         states = self._states(ids, sorted(set(depths)), real)
-        return [_padded(states[depth], real, ids.shape) for depth in depths]
+        return [_padded(states[at], real, ids.shape) for at in depths]
 
     def mlm_logits(self, ids: np.ndarray, picks: np.ndarray) -> np.ndarray:
         """Logits at the picked places; see `Runtime`. Raises BadCheckpoint where the checkpoint has no head."""
-        head, last = self._head, self._config.layers
+        with self._lock:  # threads may share a model, and a cached property builds once for each that asks at the same time
+            head = self._head
+        last = self._config.layers
         states = self._states(ids, [last], picks[:, 0] * ids.shape[1] + picks[:, 1])[last]
         logits: np.ndarray = head.run(None, {"states": states})[0]
         return logits
 
     def _states(self, ids: np.ndarray, depths: Sequence[int], picks: np.ndarray) -> dict[int, np.ndarray]:
         """States after layers, lowest first: `[real tokens, width]` each, but after the last at the picks, `[picks, width]`."""
-        if not len(picks):
+        if not len(picks) or not depths:
             return dict.fromkeys(depths, np.empty((0, self._config.width), np.float32))
         states, feed = {}, {"ids": ids}
-        for depth, session in self._sessions(depths):
-            feed["picks"] = picks if depth == depths[-1] else np.flatnonzero(ids != self._config.pad_id)
-            (states[depth],) = session.run(None, feed, _handing_back() if ids.size >= LARGE else None)
-            feed["below"] = states[depth]
+        for at, session in self._sessions(depths):
+            feed["picks"] = picks if at == depths[-1] else np.flatnonzero(ids != self._config.pad_id)
+            (states[at],) = session.run(None, feed, _handing_back() if ids.size >= LARGE else None)
+            feed["below"] = states[at]
         return states
 
     def _sessions(self, depths: Sequence[int]) -> list[tuple[int, ort.InferenceSession]]:
         """The sessions to run, one after another, to come by these depths; and the depth each comes to."""
         with self._lock:
             cuts = sorted({span[-1] for span in self._spans}.union(depths))
-            spans = [range(below + 1, depth + 1) for below, depth in pairwise([-1, *cuts])]
+            spans = [range(below + 1, cut + 1) for below, cut in pairwise([-1, *cuts])]
             self._spans = {span: session for span, session in self._spans.items() if span in spans}
             needed = [span for span in spans if span[-1] <= depths[-1]]
             for span in needed:
@@ -114,12 +116,6 @@ class OnnxRuntime:
             return ort.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's own have no common class
             raise BadCheckpoint(f"{self._checkpoint.folder}: ONNX Runtime {ort.__version__} cannot start it ({error})") from error
-
-    def _depth(self, layer: int) -> int:
-        top = self._config.layers
-        if not -top - 1 <= layer <= top:
-            raise BadInput(f"layer {layer} was asked for; wanted 0 (the embeddings) to {top}, or counted from the last, -1 to {-top - 1}")
-        return layer % (top + 1)
 
 
 def _padded(states: np.ndarray, real: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

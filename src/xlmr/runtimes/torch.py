@@ -14,6 +14,7 @@ import numpy as np
 
 from xlmr.config import Config
 from xlmr.errors import BadCheckpoint, MissingExtra
+from xlmr.runtimes import depth
 
 try:
     import torch
@@ -198,10 +199,13 @@ class Encoder(nn.Module):
         self.head = Head(config) if head else None
 
     def forward(self, packed: Packed, layers: Sequence[int] = (-1,)) -> list[Tensor]:
-        """States `[tokens, width]` after each asked layer; 0 is the embeddings, -1 the last. Stops after the highest."""
-        asked = [layer % (self.config.layers + 1) for layer in layers]
+        """States `[tokens, width]` after each asked layer; 0 is the embeddings, -1 the last. Stops after the highest.
+
+        Raises BadInput for a layer there is not.
+        """
+        asked = [depth(layer, self.config) for layer in layers]
         states = [self.embeddings(packed.ids, packed.positions)]
-        for layer in self.layers[: max(asked)]:
+        for layer in self.layers[: max(asked, default=0)]:
             states.append(layer(states[-1], packed.buckets))
         return [states[i] for i in asked]
 
