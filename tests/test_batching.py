@@ -5,18 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xlmr.batching import group, run
+from xlmr.batching import group, run, windows
 
 lengths = st.lists(st.integers(0, 40), max_size=60)
 budgets = st.integers(1, 100)
-windows = st.integers(1, 20)
+sizes = st.integers(1, 20)
 
 
 def cost(batch: list[int], of: list[int]) -> int:
     return len(batch) * max(of[i] for i in batch)
 
 
-@given(lengths, budgets, windows)
+@given(lengths, budgets, sizes)
 def test_answers_come_in_the_order_of_the_questions(items, budget, window):
     numbered = list(enumerate(items))
     answers = run(numbered, lambda item: item[1], lambda batch: [("answer", *item) for item in batch], budget=budget, window=window)
@@ -66,6 +66,37 @@ def test_no_more_than_a_window_is_read_ahead(window, wanted):
     for given_so_far, answer in enumerate(islice(run(endless(), lambda _: 1, list, budget=7, window=window), wanted)):
         assert answer == given_so_far
         assert read <= given_so_far + window
+
+
+def test_windows_grow():
+    assert [len(window) for window in windows(range(30), 8)] == [1, 2, 4, 8, 8, 7]
+    assert list(windows(range(7))) == [[0], [1, 2], [3, 4, 5, 6]]
+    assert list(windows([])) == []
+
+
+def test_an_answer_needs_no_more_items_than_twice_those_answered():
+    read = 0
+
+    def endless() -> Iterator[int]:
+        nonlocal read
+        while True:
+            read += 1
+            yield read
+
+    for answered, _ in enumerate(islice(run(endless(), lambda _: 1, list), 100)):
+        assert read <= 2 * answered + 1
+
+
+@given(st.integers(0, 40), budgets, sizes)
+def test_what_was_read_before_an_error_is_answered_in_order(good, budget, window):
+    def items() -> Iterator[int]:
+        yield from range(good)
+        raise OSError("broken off")
+
+    answered: list[int] = []
+    with pytest.raises(OSError, match="broken off"):
+        answered.extend(run(items(), lambda item: item % 7, list, budget=budget, window=window))
+    assert answered == list(range(good))
 
 
 def test_nothing_is_read_before_an_answer_is_asked_for():

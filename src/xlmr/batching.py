@@ -16,7 +16,7 @@ R = TypeVar("R")
 BUDGET = 512
 """Tokens in a batch, padding among them. Smaller batches read the weights more often; larger ones are hardly faster on a CPU."""
 WINDOW = 512
-"""Items read ahead and sorted together."""
+"""Items read ahead and sorted together, at most."""
 
 
 def run(
@@ -29,11 +29,11 @@ def run(
 ) -> Iterator[R]:
     """One answer for each item, in the items' order, as soon as those before it are there.
 
-    `answer` takes a batch and gives one answer for each of its items. No more than `window` items are read before
-    their answers are asked for. An item longer than the budget makes a batch of its own.
+    `answer` takes a batch and gives one answer for each of its items. Items are read ahead 1, 2, 4, … and then `window` at a
+    time, so that the first answers of a slow source come early. An item longer than the budget makes a batch of its own.
+    Where the items break off with an error, those before it are answered first.
     """
-    rest = iter(items)
-    while held := list(islice(rest, window)):
+    for held in windows(items, window):
         ready: dict[int, R] = {}
         given = 0
         for batch in group([length(item) for item in held], budget):
@@ -41,6 +41,25 @@ def run(
             while given in ready:
                 yield ready.pop(given)
                 given += 1
+
+
+def windows(items: Iterable[T], largest: int = WINDOW) -> Iterator[list[T]]:
+    """The items, 1, 2, 4, … and then `largest` at a time; an error of theirs comes after what was read before it."""
+    rest = iter(items)
+    size = 1
+    broken: Exception | None = None
+    while broken is None:
+        held: list[T] = []
+        try:
+            held.extend(islice(rest, size))
+        except Exception as error:
+            broken = error
+        if not held:
+            break
+        yield held
+        size = min(2 * size, largest)
+    if broken is not None:
+        raise broken
 
 
 def group(lengths: Sequence[int], budget: int = BUDGET) -> list[list[int]]:

@@ -317,9 +317,20 @@ def started(tiny: Path, *arguments: str) -> subprocess.Popen[bytes]:
     )
 
 
+def test_what_was_read_of_a_file_that_breaks_off_is_answered(fill, tmp_path):
+    path = tmp_path / "cut.txt.gz"
+    path.write_bytes(gzip.compress(f"{TEXT}\n".encode() * 9)[:-4])
+    done = fill("--json", "--top", 1, "--input", path)
+    assert [line["text"] for line in done.lines] == [TEXT] * 9
+    assert (done.code, done.err) == (
+        1,
+        f"xlmr: {path}: cannot be read (Compressed file ended before the end-of-stream marker was reached)\n",
+    )
+
+
 def test_answers_come_before_the_input_ends_and_ctrl_c_is_quiet(tiny):
     with started(tiny) as process:
-        process.stdin.write(f"{TEXT}\n".encode() * 600)
+        process.stdin.write(f"{TEXT}\n".encode())
         process.stdin.flush()
         assert json.loads(process.stdout.readline())["text"] == TEXT
         process.send_signal(signal.SIGINT)
