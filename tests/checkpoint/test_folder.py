@@ -218,8 +218,17 @@ def test_a_file_cut_after_it_was_opened_is_noticed(changed: Callable[..., Path])
     folder = changed()
     opened = checkpoint.open(folder)
     os.truncate(folder / "model.safetensors", 20_000)
-    with pytest.raises(BadCheckpoint, match="is shorter than when it was opened"):
+    with pytest.raises(BadCheckpoint, match="is not as it was when it was opened; it must not change"):
         checkpoint.weights(opened)
+
+
+def test_a_file_exchanged_after_it_was_opened_is_noticed(tiny: Path, changed: Callable[..., Path], tmp_path: Path) -> None:
+    folder = changed()
+    opened = checkpoint.open(folder)
+    shutil.copy(tiny / "model.safetensors", tmp_path / "another")
+    os.replace(tmp_path / "another", folder / "model.safetensors")
+    with pytest.raises(BadCheckpoint, match="is not as it was when it was opened; it must not change"):
+        checkpoint.read(opened, "head.bias")
 
 
 def test_a_folder_without_weights_is_refused(changed: Callable[..., Path]) -> None:

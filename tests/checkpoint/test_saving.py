@@ -119,6 +119,15 @@ def test_encoders_without_a_head_go_both_ways(prefixed: bool, make_checkpoint: C
     assert all(np.array_equal(first[name], again[name]) for name in first)
 
 
+@pytest.mark.parametrize(("head", "named"), [(False, "XLMRobertaModel"), (True, "XLMRobertaForMaskedLM")])
+def test_the_config_names_the_heads_that_are_written_and_no_other(head: bool, named: str, tiny: Path, saved: Callable[..., Path]) -> None:
+    opened = checkpoint.open(tiny)
+    weights = {name: of for name, of in checkpoint.weights(opened).items() if head or not name.startswith("head.")}
+    tuned = replace(opened.config, architectures=("XLMRobertaForSequenceClassification",), labels=("no", "yes"))
+    again = checkpoint.open(saved(weights, tuned)).config
+    assert (again.architectures, again.labels) == ((named,), ())
+
+
 def test_transformers_takes_the_tokenizer_as_it_is(tiny: Path) -> None:
     transformers = pytest.importorskip("transformers")
     ours, theirs = Tokenizer.from_file(str(tiny / "tokenizer.json")), transformers.AutoTokenizer.from_pretrained(tiny)

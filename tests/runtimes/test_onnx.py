@@ -1,6 +1,7 @@
 """How the ONNX runtime starts and cuts the encoder. That it computes the right thing is shown in test_parity."""
 
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -58,7 +59,7 @@ def test_a_lower_layer_reads_no_weights_above_it(folder, tmp_path):
         held = model.stored[f"layers.{CONFIG.layers - 1}.grow.weight"]
         file.seek(held.offset)
         file.write(np.full(held.length // 4, np.nan, np.float32).tobytes())
-    runtime = onnx.start(model, threads=1)
+    runtime = onnx.start(checkpoint.open(spoilt), threads=1)
     assert np.isfinite(runtime.hidden_states(IDS, [CONFIG.layers - 1])[0]).all()
     assert not np.isfinite(runtime.hidden_states(IDS)[0]).all()
 
@@ -167,8 +168,43 @@ def test_weights_that_went_away_are_named(make_checkpoint):
     folder = make_checkpoint(replace(CONFIG, layers=1))
     runtime = onnx.start(checkpoint.open(folder))
     (folder / "model.safetensors").unlink()
-    with pytest.raises(BadCheckpoint, match=r"ONNX Runtime .* cannot start it .*model\.safetensors"):
+    with pytest.raises(BadCheckpoint, match=r"model\.safetensors: cannot be read .*; it must stay while a model uses it"):
         runtime.hidden_states(IDS)
+
+
+def test_weights_of_two_files_are_never_mixed(make_checkpoint):
+    """Another file in the place of the one that was opened, before a further session or while it starts."""
+    config = replace(CONFIG, layers=1)
+    folder, other = make_checkpoint(config), make_checkpoint(config, seed=1)
+    runtime, late = onnx.start(checkpoint.open(folder), threads=1), onnx.start(checkpoint.open(other), threads=1)
+    states = runtime.hidden_states(IDS)[0]
+    os.replace(other / "model.safetensors", folder / "model.safetensors")
+    np.testing.assert_array_equal(runtime.hidden_states(IDS)[0], states)
+    with pytest.raises(BadCheckpoint, match=r"model\.safetensors: is not as it was when it was opened; it must not change"):
+        runtime.mlm_logits(IDS, PICKS)
+    with pytest.raises(BadCheckpoint, match=r"it must stay while a model uses it"):
+        late.mlm_logits(IDS, PICKS)
+
+
+def test_weights_exchanged_while_a_session_starts_are_noticed(make_checkpoint, monkeypatch):
+    folder = make_checkpoint(replace(CONFIG, layers=1))
+    runtime = onnx.start(checkpoint.open(folder), threads=1)
+
+    def exchanging(*arguments, **options):
+        os.utime(folder / "model.safetensors", ns=(0, 0))
+        return ort.InferenceSession(*arguments, **options)
+
+    monkeypatch.setattr(onnx, "ort", SimpleNamespace(**vars(ort) | {"InferenceSession": exchanging}))
+    with pytest.raises(BadCheckpoint, match="is not as it was when it was opened"):
+        runtime.hidden_states(IDS)
+
+
+@pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="file names there are text")
+def test_a_folder_whose_name_is_not_text_is_a_bad_checkpoint(folder, tmp_path):
+    odd = tmp_path / "m\udcff"
+    shutil.copytree(folder, odd)
+    with pytest.raises(BadCheckpoint, match="cannot start it"):
+        onnx.start(checkpoint.open(odd), threads=1).hidden_states(IDS)
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts its threads as Linux shows them")

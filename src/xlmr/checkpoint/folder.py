@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -164,11 +165,13 @@ def numbers(stored: Stored, begin: int = 0, count: int = -1) -> np.ndarray:
     total = stored.length // held.itemsize
     count = total - begin if count < 0 else min(count, total - begin)
     try:
-        raw = np.fromfile(stored.file, held, count, offset=stored.offset + begin * held.itemsize)
+        with stored.file.open("rb") as file:
+            stored.check(os.fstat(file.fileno()))
+            raw = np.fromfile(file, held, count, offset=stored.offset + begin * held.itemsize)
     except OSError as error:
         raise BadCheckpoint(f"{stored.file}: cannot be read ({error.strerror})") from None
     if len(raw) < count:
-        raise BadCheckpoint(f"{stored.file}: is shorter than when it was opened; it must not change while a model uses it")
+        raise BadCheckpoint(f"{stored.file}: is not as it was when it was opened; it must not change while a model uses it")
     return floats.widen(raw, stored.dtype)
 
 

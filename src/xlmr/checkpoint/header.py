@@ -11,7 +11,7 @@ import json
 import os
 import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,17 @@ class Stored:
     dtype: str
     """`float32`, `float16` or `bfloat16`; the format's own name for anything else."""
     shape: tuple[int, ...]
+    seen: tuple[int, ...] | None = None
+    """Device, inode, size and time of change of the file when its header was read; None where it was not looked at."""
+
+    def check(self, status: os.stat_result | None = None) -> None:
+        """Raises BadCheckpoint where the file (`status`, where it is open) is not the one, or not as, its header was read from."""
+        try:
+            now = _seen(status or self.file.stat())
+        except OSError as error:
+            raise BadCheckpoint(f"{self.file}: cannot be read ({error.strerror}); it must stay while a model uses it") from None
+        if self.seen not in (None, now):
+            raise BadCheckpoint(f"{self.file}: is not as it was when it was opened; it must not change while a model uses it")
 
 
 def read(path: Path) -> dict[str, Stored]:
@@ -60,7 +71,8 @@ def read(path: Path) -> dict[str, Stored]:
     """
     try:
         with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
+            status = os.fstat(file.fileno())
+            size = status.st_size
             start, raw = _header(file.read(8), file, size, path)
     except OSError as error:
         raise BadCheckpoint(f"{path}: cannot be read ({error.strerror})") from None
@@ -68,7 +80,7 @@ def read(path: Path) -> dict[str, Stored]:
     if len(raw) > MOST_TENSORS:
         raise BadCheckpoint(f"{path}: holds {len(raw)} tensors, at most {MOST_TENSORS} are read")
     resolved = path.resolve()  # ONNX Runtime wants a plain file, and the hub's cache holds links
-    stored = {name: _stored(name, entry, resolved, start, size, path) for name, entry in raw.items()}
+    stored = {name: replace(_stored(name, entry, resolved, start, size, path), seen=_seen(status)) for name, entry in raw.items()}
     _check_layout(stored, start, size, path)
     return stored
 
@@ -140,6 +152,10 @@ def _stored(name: str, entry: object, file: Path, start: int, size: int, path: P
     if end - begin != wanted:
         raise BadCheckpoint(f"{where}: takes {end - begin} bytes, its shape {shape} in {dtype} needs {wanted}")
     return Stored(file, start + begin, end - begin, ours or dtype, tuple(shape))
+
+
+def _seen(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _naturals(value: object) -> bool:

@@ -45,6 +45,9 @@ def save(
     `weights` holds float32 arrays by our names: the encoder's, and all or none of the MLM head's. `dtype` is `float32`, `float16` or
     `bfloat16`, rounded to the nearest, ties to even. Tensors are taken and written one by one.
 
+    A task's head (`classifier.*`, `qa_outputs.*`) is not among our weights yet, so it is not written, and neither are its class in
+    `architectures` and its labels: what is saved of a fine-tuned model is its encoder.
+
     The folder is written beside its place and renamed, so it is never there in part. One that is there already is replaced if it is
     empty or holds a checkpoint and nothing else.
 
@@ -82,9 +85,8 @@ def _table(config: Config, weights: Mapping[str, np.ndarray]) -> dict[str, Tenso
 
 
 def _named(config: Config, table: Mapping[str, Tensor]) -> Config:
-    """The config, not naming a class that wants an MLM head where there is none: transformers would invent one."""
-    headless = BIAS not in table and config.architectures == Config().architectures
-    return replace(config, architectures=("XLMRobertaModel",)) if headless else config
+    """The config, naming the class of the heads that are written and no other: transformers would invent those that are missing."""
+    return replace(config, architectures=("XLMRobertaForMaskedLM" if BIAS in table else "XLMRobertaModel",), labels=())
 
 
 def _write_weights(path: Path, config: Config, table: Mapping[str, Tensor], weights: Mapping[str, np.ndarray], dtype: str) -> None:
