@@ -52,6 +52,14 @@ def read(path: Path) -> Iterator[Line]:
         raise BadInput(f"{path}: {error}") from None
 
 
+def standard_input(file: IO[bytes]) -> Iterator[Line]:
+    """The lines of standard input. Raises BadInput where it cannot be read."""
+    try:
+        yield from plain(file)
+    except OSError as error:
+        raise BadInput(f"standard input: cannot be read ({error.strerror or error})") from None
+
+
 def plain(file: IO[bytes]) -> Iterator[Line]:
     """Each line is a text."""
     for number, line in _lines(file):

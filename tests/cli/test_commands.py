@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -194,7 +195,9 @@ def test_a_line_of_json_is_one_line_to_every_reader(fill):
         (["fill-mask", "--input", "."], "xlmr: .: cannot be read (Is a directory)"),
         (["info", "--model", "nowhere"], "xlmr: 'nowhere' not found"),
         (["info", "--model", "."], "xlmr: config.json: not found; a checkpoint is a folder with"),
-        (["pretrain", "none.toml"], "xlmr: "),
+        (["info", "--model", "\x1b[2J\x9b"], "xlmr: '\\x1b[2J\\x9b' not found"),
+        (["fill-mask", "--input", "\x1b[2J.txt"], "xlmr: \\x1b[2J.txt: cannot be read"),
+        (["pretrain", "none.toml"], "xlmr: none.toml: not found"),
     ],
 )
 def test_what_fails_says_why_in_one_line_and_exits_with_1(run, tmp_path, monkeypatch, arguments, message):
@@ -305,6 +308,49 @@ def test_progress_goes_to_a_terminal_only(fill, monkeypatch):
     monkeypatch.setattr(sys, "stderr", terminal)
     assert len(fill("--json", stdin=f"{TEXT}\n".encode() * 3).lines) == 3
     assert terminal.getvalue().split("\r")[-1].startswith("3 texts, ")
+
+
+def shell(tiny: Path, command: str, **environment: str) -> Done:
+    """What a shell sees; `xlmr` there is this one, and `$MODEL` the tiny model."""
+    program = f'xlmr() {{ "{sys.executable}" -m xlmr "$@"; }}; {command}'
+    done = subprocess.run(["bash", "-c", program], env=os.environ | environment | {"MODEL": str(tiny)}, capture_output=True, check=False)
+    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def test_results_are_utf_8_whatever_the_system_has(tiny):
+    done = shell(tiny, "xlmr fill-mask --model $MODEL --json 'кошка <mask>'", PYTHONIOENCODING="ascii")
+    assert (done.code, done.err) == (0, "")
+    assert "кошка" in done.out
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+@pytest.mark.parametrize("command", ["info --model $MODEL", "fill-mask --model $MODEL --json '<mask>' '<mask>'"])
+def test_an_output_that_is_full_is_told_in_one_line(tiny, command):
+    assert shell(tiny, f"xlmr {command} > /dev/full") == Done(1, "", "xlmr: standard output: No space left on device\n")
+    assert shell(tiny, "xlmr --version > /dev/full") == Done(1, "", "xlmr: No space left on device\n")
+
+
+def test_streams_may_be_closed(tiny, tmp_path):
+    assert shell(tiny, "xlmr info --model $MODEL 2>&-").code == 0
+    assert shell(tiny, "xlmr info --model nowhere 2>&-") == Done(1, "", "")
+    assert shell(tiny, "xlmr fill-mask --model $MODEL 'no mask' '<mask>' 2>&-").code == 1
+    assert shell(tiny, "xlmr info --model $MODEL >&-") == Done(1, "", "xlmr: standard output: closed, and results go there\n")
+    unreadable = shell(tiny, f"xlmr fill-mask --model $MODEL 0>{tmp_path}/file")
+    assert unreadable == Done(1, "", "xlmr: standard input: cannot be read (Bad file descriptor)\n")
+
+
+def test_a_folder_may_have_a_name_that_is_no_text(run, tiny, tmp_path):
+    folder = tmp_path / "bad\udcff"
+    folder.symlink_to(tiny)
+    assert run("info", "--model", folder, "--json").lines[0]["model"] == str(folder)
+    assert "bad\\udcff" in run("info", "--model", folder).out
+
+
+def test_a_dash_is_standard_input(fill):
+    done = fill("--json", "--input", "-", stdin=f"{TEXT}\n".encode())
+    assert [line["text"] for line in done.lines] == [TEXT]
+    with pytest.raises(AttributeError):  # a terminal has no bytes here, so this tells that it was read
+        fill("--input", "-", stdin=Terminal())
 
 
 def started(tiny: Path, *arguments: str) -> subprocess.Popen[bytes]:

@@ -6,7 +6,6 @@ wrongly, 130 where it was interrupted.
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,14 +15,16 @@ import click
 
 import xlmr
 from xlmr.cli.options import SETTINGS, json_option, model_options, source_options, text_options, texts_in
+from xlmr.cli.terminal import prepare, say, visible
 from xlmr.errors import XlmrError
 from xlmr.limits import TOP
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8")  # whatever the system's: JSON is UTF-8, and most scripts have no other encoding
+    prepare()
+    if sys.stdout is None:
+        fail("standard output: closed, and results go there")
     try:
         sys.exit(commands.main(arguments, prog_name="xlmr", standalone_mode=False))
     except click.ClickException as error:
@@ -32,8 +33,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except XlmrError as error:
-        click.echo(f"xlmr: {error}", err=True)
-        sys.exit(1)
+        fail(str(error))
+    except OSError as error:
+        fail(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
+
+
+def fail(message: str) -> NoReturn:
+    """Say in one line why, and exit with 1."""
+    click.echo(f"xlmr: {visible(message)}", err=True)
+    sys.exit(1)
 
 
 @click.group(context_settings=SETTINGS)
@@ -100,7 +108,7 @@ def info(as_json: bool, model: str | None, revision: str | None) -> None:
     from xlmr.cli import printing
 
     facts = printing.facts(model or "small", checkpoint.open(model, revision=revision))
-    click.echo(printing.dumped(facts) if as_json else printing.described(facts))
+    say(printing.dumped(facts) if as_json else printing.described(facts))
 
 
 @commands.command()
@@ -118,4 +126,4 @@ def pretrain(recipe: Path, start: str | None, resume: bool) -> None:
     """
     from xlmr.training import pretraining
 
-    click.echo(pretraining.pretrain(recipe, start=start, resume=resume))
+    say(str(pretraining.pretrain(recipe, start=start, resume=resume)))

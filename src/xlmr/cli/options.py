@@ -33,7 +33,7 @@ def text_options(command: Command) -> Command:
     """TEXT… and --input."""
     kinds = "Lines of text, or .jsonl, .csv, .tsv with a `text`; also .gz, .xz."
     command = click.option(
-        "--input", "-i", "file", type=click.Path(path_type=Path), metavar="FILE", help=f"Read texts from a file. {kinds}"
+        "--input", "-i", "file", type=click.Path(path_type=Path), metavar="FILE", help=f"Read texts from a file, or `-`. {kinds}"
     )(command)
     return click.argument("texts", nargs=-1, metavar="[TEXT]...")(command)
 
@@ -60,14 +60,14 @@ def json_option(command: Command) -> Command:
 
 
 def texts_in(texts: tuple[str, ...], file: Path | None) -> Source:
-    """The arguments, or a file's texts, or the lines of standard input. A file that cannot be read is told at once."""
+    """The arguments, or a file's texts, or the lines of standard input (`-`). A file that cannot be read is told at once."""
     if texts and file:
         raise click.UsageError("Texts were given both as arguments and with --input.")
     if texts:
         return Source((Line(number, text) for number, text in enumerate(texts, start=1)), "text")
-    if file:
+    if file and file != Path("-"):
         lines = texts_of.read(file)
         return Source(chain([first for first in [next(lines, None)] if first], lines), "line")
-    if sys.stdin is None or sys.stdin.isatty():  # None where it is closed
+    if sys.stdin is None or (not file and sys.stdin.isatty()):  # None where it is closed
         raise click.UsageError("No text. Give it as an argument, with --input FILE, or through a pipe.")
-    return Source(texts_of.plain(sys.stdin.buffer), "line")
+    return Source(texts_of.standard_input(sys.stdin.buffer), "line")
