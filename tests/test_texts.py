@@ -82,6 +82,17 @@ def test_noise_is_read_or_refused_never_a_crash(tmp_path_factory, noise, name):
         assert str(path) in str(error)  # noqa: PT017
 
 
+@pytest.mark.parametrize(("name", "lines"), [("a.jsonl", ['{"text": "a"}', '{"text": "b"}']), ("a.csv", ["text", "a", "b"])])
+def test_blank_lines_of_objects_and_rows_are_left_out(write, name, lines):
+    assert texts_of(write(name, "\n\r\n".join(lines) + "\n\n")) == ["a", "b"]
+
+
+def test_a_quote_that_is_not_closed_is_told(write):
+    first, second = read(write("a.csv", 'text\na\n"b\nc\n'))
+    assert first.text == "a"
+    assert isinstance(second.text, BadLine)
+
+
 def test_numbers_are_those_of_the_lines(write):
     assert [line.number for line in read(write("a.txt", "x\n\ny"))] == [1, 2, 3]
     assert [line.number for line in read(write("a.csv", 'text\nx\n\n"y\nz"\nw\n'))] == [2, 5, 6]
@@ -91,7 +102,6 @@ def test_numbers_are_those_of_the_lines(write):
     ("name", "line", "message"),
     [
         ("a.jsonl", b"{'text': 1}", "not JSON (Expecting property name"),
-        ("a.jsonl", b"", "not JSON (Expecting value"),
         ("a.jsonl", b'"text"', "not a JSON object with a string as 'text'"),
         ("a.jsonl", b'{"Text": "a"}', "not a JSON object with a string as 'text'"),
         ("a.jsonl", b'{"text": null}', "not a JSON object with a string as 'text'"),
@@ -102,6 +112,7 @@ def test_numbers_are_those_of_the_lines(write):
         ("a.txt", b"x" * (3 * LINE), "the line has more than 4,000,000 bytes"),
         ("a.tsv", b"1", "the row has 1 columns, and 'text' is column 2"),
         ("a.tsv", b"1\tcaf\xe9", "not UTF-8 (byte 4 is 0xe9)"),
+        ("a.csv", b'1,"a"b', "not a row of a table ("),
         ("a.csv", b"1," + b"x" * 200_000, "not a row of a table (field larger than field limit"),
     ],
 )
@@ -122,6 +133,8 @@ def test_a_bad_line_is_told_in_its_place_and_the_next_is_read(write, name, line,
         ("a.csv", "", "its columns are none"),
         ("a.tsv", "text\n" + "x" * (LINE + 1), "line 2: the line has more than 4,000,000 bytes"),
         ("a.parquet", "PAR1", "Parquet comes in a later version, with the extra `data`"),
+        *((f"a.txt{suffix}", "?", "is packed in a way that is not read here; unpack it") for suffix in (".zip", ".bz2", ".ZST")),
+        ("a.xlsx", "PK", "is a spreadsheet; save its texts as .csv"),
         ("a.json", "[]", "is one JSON value; write an object on each line"),
         ("a.json.gz", "[]", "is one JSON value; write an object on each line"),
         ("a.txt.gz", "not packed", "cannot be read (Not a gzipped file"),

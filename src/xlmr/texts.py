@@ -67,13 +67,16 @@ def plain(file: IO[bytes]) -> Iterator[Line]:
 
 
 def json_lines(file: IO[bytes]) -> Iterator[Line]:
-    """Each line is a JSON object with a `text`."""
+    """Each line is a JSON object with a `text`. Blank lines are left out."""
     for line in plain(file):
-        yield line if isinstance(line.text, BadLine) else Line(line.number, _field(line.text))
+        if isinstance(line.text, BadLine):
+            yield line
+        elif line.text.strip():
+            yield Line(line.number, _field(line.text))
 
 
 def table(file: IO[bytes], dialect: type[csv.Dialect]) -> Iterator[Line]:
-    """Rows under a header, which names a column `text`. Empty rows are left out."""
+    """Rows under a header, which names a column `text`. Blank rows are left out."""
     rows = csv.reader(_table_lines(file), dialect)
     header = _row(rows)
     if not isinstance(header, list) or FIELD not in header:
@@ -135,6 +138,12 @@ def _decoded(line: bytes) -> str | BadLine:
         return BadLine(f"not UTF-8 (byte {error.start + 1} is 0x{line[error.start]:02x})")
 
 
+class Commas(csv.excel):
+    """Cells between commas, perhaps in quotes; a quote that is not closed, or closed too early, is no row."""
+
+    strict = True
+
+
 class Tabs(csv.Dialect):
     """Cells between tabs; quotes mean nothing."""
 
@@ -148,10 +157,15 @@ UNPACKED: dict[str, Callable[[Path], Any]] = {  # both give an IO[bytes], though
 KINDS: dict[str, Callable[[IO[bytes]], Iterator[Line]]] = {
     ".jsonl": json_lines,
     ".ndjson": json_lines,
-    ".csv": partial(table, dialect=csv.excel),
+    ".csv": partial(table, dialect=Commas),
     ".tsv": partial(table, dialect=Tabs),
 }
+PACKED = "is packed in a way that is not read here; unpack it, or pack it as .gz or .xz"
 REFUSED = {
+    ".zip": PACKED,
+    ".bz2": PACKED,
+    ".zst": PACKED,
+    ".xlsx": "is a spreadsheet; save its texts as .csv, in a column called 'text'",
     ".json": "is one JSON value; write an object on each line and call it .jsonl",
     ".parquet": "Parquet comes in a later version, with the extra `data`; write the texts as .jsonl or .csv",
 }
