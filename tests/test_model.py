@@ -1,6 +1,3 @@
-import tomllib
-from pathlib import Path
-
 import pytest
 
 import xlmr
@@ -37,6 +34,10 @@ def test_a_checkpoint_without_a_head_says_so(make_checkpoint):
         model.fill_mask("the cat <mask>")
 
 
-def test_the_pypi_page_names_this_version():
-    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert "version" in project.get("dynamic", []) or project["version"] == xlmr.__version__
+def test_a_wrong_name_is_seen_by_a_type_checker(tmp_path):
+    api = pytest.importorskip("mypy.api")
+    (tmp_path / "wrong.py").write_text("import xlmr\nxlmr.load\nxlmr.laod\n")
+    options = ["--config-file=", "--follow-imports=skip", "--cache-dir", str(tmp_path)]
+    told, _, _ = api.run([*options, str(tmp_path / "wrong.py"), xlmr.__file__])
+    assert [line for line in told.splitlines() if "laod" in line]
+    assert not [line for line in told.splitlines() if '"load"' in line and "laod" not in line]

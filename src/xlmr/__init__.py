@@ -37,10 +37,12 @@ __all__ = [
 LAZY = {"Filling": "xlmr.tasks.masks", "Model": "xlmr.model", "load": "xlmr.model"}
 
 
-def __getattr__(name: str) -> Any:
-    if name not in LAZY:
-        raise AttributeError(f"module 'xlmr' has no attribute {name!r}")
-    return getattr(import_module(LAZY[name]), name)
+if not TYPE_CHECKING:  # or a type checker would believe every name
+
+    def __getattr__(name: str) -> Any:
+        if name not in LAZY:
+            raise AttributeError(f"module 'xlmr' has no attribute {name!r}")
+        return getattr(import_module(LAZY[name]), name)
 
 
 def __dir__() -> list[str]:
