@@ -115,8 +115,9 @@ def test_other_arithmetic_is_refused(key: str, value: object, wanted: str) -> No
     ],
 )
 def test_a_bad_value_is_named(change: dict[str, Any], message: str) -> None:
-    with pytest.raises(BadCheckpoint, match=message):
+    with pytest.raises(BadCheckpoint, match=message) as caught:
         parse(BASE | change, "here")
+    assert str(caught.value).count("here") == 1
 
 
 def test_labels_come_in_the_order_of_their_numbers() -> None:
@@ -128,7 +129,7 @@ def test_labels_come_in_the_order_of_their_numbers() -> None:
     ("content", "message"),
     [
         (b"", "not readable as JSON"),
-        (b"\xff\xfe", "not readable as JSON"),
+        (b"\xff\xfe", "not readable as text in UTF-8"),
         (b'{"model_type": "xlm-rob', "not readable as JSON"),
         (b"[" * 100_000, "not readable as JSON"),
         (b'["xlm-roberta"]', "found a list, wanted a JSON object"),

@@ -9,9 +9,11 @@ from pathlib import Path
 from reprlib import repr as shorten
 from typing import Any
 
+from xlmr import files
 from xlmr.errors import BadCheckpoint, OtherArchitecture
 
 MODEL_TYPE = "xlm-roberta"
+LARGEST_FILE = 1 << 23  # bytes; the labels of a head can be many
 
 # Ours, Hugging Face's, type. Read in both directions.
 KEYS: tuple[tuple[str, str, type], ...] = (
@@ -108,11 +110,10 @@ def read(path: Path) -> Config:
 
     Raises BadCheckpoint where it is missing or not valid, OtherArchitecture where it is another model's.
     """
+    text = files.read(path, LARGEST_FILE)
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadCheckpoint(f"{path}: not found; a checkpoint is a folder with config.json, tokenizer.json and model.safetensors") from None
-    except (OSError, ValueError, RecursionError) as error:
+        raw = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise BadCheckpoint(f"{path}: not readable as JSON ({error})") from None
     return parse(raw, str(path))
 
@@ -128,8 +129,9 @@ def parse(raw: object, where: str) -> Config:
         if key in raw and raw[key] not in allowed:
             raise OtherArchitecture(f"{where}: {key} is {shorten(raw[key])}, XLM-R has {allowed[0]!r}")
     values = dict(ABSENT) | {ours: _typed(raw[theirs], kind, theirs, where) for ours, theirs, kind in KEYS if raw.get(theirs) is not None}
+    architectures, labels = _strings(raw, "architectures", where), _labels(raw, where)
     try:
-        return Config(**values, architectures=_strings(raw, "architectures", where), labels=_labels(raw, where))
+        return Config(**values, architectures=architectures, labels=labels)
     except BadCheckpoint as error:
         raise BadCheckpoint(f"{where}: {error}") from None
 

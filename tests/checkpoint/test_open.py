@@ -53,7 +53,9 @@ def test_a_folder_comes_before_a_hub_id_and_small_in_sight_is_named_with_its_dot
     assert checkpoint.open("./small").folder == Path("small")
 
 
-@pytest.mark.parametrize("source", ["xlm-roberta-base", "./nowhere/model", "/nowhere", "a/b/c", "", "bad\0name", Path("some/body")])
+@pytest.mark.parametrize(
+    "source", ["xlm-roberta-base", "./nowhere/model", "/nowhere", "a/b/c", "", "bad\0name", "~nosuchuser/x", Path("some/body")]
+)
 def test_what_is_neither_folder_nor_hub_id_says_what_can_be(source: str | Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
@@ -61,6 +63,22 @@ def test_what_is_neither_folder_nor_hub_id_says_what_can_be(source: str | Path, 
     ) as caught:
         checkpoint.open(source)
     assert str(caught.value).startswith(repr(str(source)))
+
+
+@pytest.mark.parametrize("source", ["a" * 5_000, "./" + "a/" * 5_000, "somebody/" + "a" * 5_000])
+def test_a_name_no_system_takes_is_cut_short(source: str) -> None:
+    with pytest.raises(BadCheckpoint, match=r"^'[^']{200}'… cannot be looked up \(.*\); wanted a folder, a hub id"):
+        checkpoint.open(source)
+
+
+def test_a_folder_that_may_not_be_looked_into_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    monkeypatch.setattr(Path, "exists", refuse)  # from Python 3.12 on it asks in another way
+    with pytest.raises(BadCheckpoint, match=r"^'/root/model' cannot be looked up \(Permission denied\); wanted a folder"):
+        checkpoint.open("/root/model")
 
 
 @pytest.mark.parametrize("inside", [True, False])

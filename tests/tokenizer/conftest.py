@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 import sentencepiece
@@ -25,11 +25,11 @@ buổi sáng các em đi học và buổi tối các em đọc sách
 
 @pytest.fixture(scope="session")
 def train_model() -> Callable[..., bytes]:
-    """`train_model(**options)`: the bytes of a SentencePiece model of the text above."""
+    """`train_model(more, **options)`: the bytes of a SentencePiece model of the text above, and of more lines."""
 
-    def train(**options: object) -> bytes:
+    def train(more: Sequence[str] = (), **options: object) -> bytes:
         model = io.BytesIO()
-        lines = [line for line in TEXT.splitlines() for _ in range(3)]
+        lines = [*(line for line in TEXT.splitlines() for _ in range(3)), *more]
         wanted = {"vocab_size": 190, "hard_vocab_limit": False, "pad_id": -1, "normalization_rule_name": "nmt_nfkc"} | options
         sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(lines), model_writer=model, minloglevel=2, **wanted)
         return model.getvalue()

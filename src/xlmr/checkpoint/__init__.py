@@ -21,7 +21,9 @@ from xlmr.errors import BadCheckpoint, BadInput
 __all__ = ["Checkpoint", "Stored", "open", "read", "save", "weights"]
 
 SMALL = "small"
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{,95}/[A-Za-z0-9][\w.-]{,95}", re.ASCII)
+SHOWN = 200
+"""Characters of a source that an error repeats."""
 
 
 def open(source: str | PathLike[str] | None = None, *, revision: str | None = None) -> Checkpoint:
@@ -40,11 +42,7 @@ def open(source: str | PathLike[str] | None = None, *, revision: str | None = No
 
         return folders.open(hub.fetch(source, revision))
     else:
-        where = Path(source).expanduser()
-        if not fspath(source) or not where.exists():
-            raise BadCheckpoint(
-                f"{fspath(source)!r} not found; wanted a folder, a hub id such as FacebookAI/xlm-roberta-base, or {SMALL!r}"
-            )
+        where = _there(source)
     if revision is not None:
         raise BadInput(f"revision {revision!r} was asked of {where}; only a model from the hub has revisions")
     return folders.open(where)
@@ -59,6 +57,22 @@ def read(checkpoint: Checkpoint, name: str) -> np.ndarray:
 def weights(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
     """Every tensor by our name for it, in float32."""
     return {name: read(checkpoint, name) for name in checkpoint.stored}
+
+
+def _there(source: str | PathLike[str]) -> Path:
+    """The path that a source names, which is there."""
+    named = fspath(source)
+    found = "not found"
+    try:
+        where = Path(named).expanduser()
+        if named and where.exists():
+            return where
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        found = f"cannot be looked up ({error.strerror})"
+    except (RuntimeError, ValueError):  # the home of a user there is not, a name that no system takes
+        pass
+    shown = repr(named) if len(named) <= SHOWN else f"{named[:SHOWN]!r}…"
+    raise BadCheckpoint(f"{shown} {found}; wanted a folder, a hub id such as FacebookAI/xlm-roberta-base, or {SMALL!r}")
 
 
 def _small() -> Path:

@@ -1,6 +1,9 @@
 """Text to ids and back, with the place of each piece in the text.
 
-Ids are SentencePiece's own for every text. A `<mask>` typed in a text is the mask; any other special token someone types
+Ids are SentencePiece's own, but where several cuts of a word have the same score, as in a run of one sign (19 `!`): there the pieces are
+the same and their order may be another, since the two libraries round the sums of scores otherwise.
+
+A `<mask>` typed in a text is the mask; any other special token someone types
 (`<s>`, `</s>`, `<pad>`, `<unk>`) stays plain text, so that no text can end early or hide behind padding.
 """
 
@@ -13,13 +16,14 @@ from pathlib import Path
 from tokenizers import Tokenizer as Pieces
 from tokenizers import models, pre_tokenizers
 
+from xlmr import files
 from xlmr.errors import BadCheckpoint, BadInput
 from xlmr.tokenizer.normalization import Normalized, Normalizer
 from xlmr.tokenizer.sentencepiece import from_sentencepiece as from_sentencepiece
 from xlmr.tokenizer.vocabulary import BOS_ID, EOS_ID, MASK, PAD_ID, SPACE, SPECIAL, UNK_ID, Vocabulary, parse
 
 FILE = "tokenizer.json"
-LARGEST_FILE = 1 << 28
+LARGEST_FILE = 1 << 28  # bytes; the largest vocabularies have a quarter of it
 REACH = 16  # characters looked at for each token wanted; a piece has at most 16
 MARGIN = 32  # tokens beyond those wanted, so that where the text is cut changes none of them
 
@@ -100,14 +104,9 @@ class Tokenizer:
 def open(folder: Path) -> Tokenizer:
     """The tokenizer in a model's folder. Raises BadCheckpoint where its `tokenizer.json` is missing or not XLM-R's."""
     path = Path(folder) / FILE
+    text = files.read(path, LARGEST_FILE)
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise BadCheckpoint(f"{path}: has {path.stat().st_size} bytes; the largest vocabularies have a quarter of {LARGEST_FILE}")
-        return Tokenizer(parse(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise BadCheckpoint(f"{path}: not found; a checkpoint is a folder with config.json, tokenizer.json and model.safetensors") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadCheckpoint(f"{path}: not readable ({error})") from None
+        return Tokenizer(parse(text))
     except BadCheckpoint as error:
         raise BadCheckpoint(f"{path}: {error}") from None
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 from collections import Counter
 from dataclasses import dataclass
+from reprlib import repr as shorten
 from typing import Any
 
 from xlmr.errors import BadCheckpoint
@@ -19,6 +21,9 @@ FIRST = (BOS, PAD, EOS, UNK)
 SPECIAL = (*FIRST, MASK)
 BOS_ID, PAD_ID, EOS_ID, UNK_ID = range(4)
 SPACE = "▁"
+SPACES_TO_ONE = ({"Regex": " {2,}"}, " ")  # changes no id: words are split at runs of spaces anyway
+LONGEST_PIECE = 1_000  # characters; SentencePiece makes pieces of at most 16 unless told otherwise
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,11 @@ class Vocabulary:
 
     def __post_init__(self) -> None:
         names = [piece for piece, _ in self.pieces]
+        for i, piece in enumerate(names):
+            if len(piece) > LONGEST_PIECE:  # the tokenizers package frees pieces recursively, letter by letter
+                raise BadCheckpoint(f"piece {i} has {len(piece):,} characters, at most {LONGEST_PIECE:,} are taken")
+            if not piece.isascii() and SURROGATE.search(piece):
+                raise BadCheckpoint(f"piece {i}, {shorten(piece)}, has a half of a surrogate pair without the other, so it is no text")
         if tuple(names[: len(FIRST)]) != FIRST:
             raise BadCheckpoint(f"its first pieces are {', '.join(names[:4]) or 'none'}; XLM-R's are {', '.join(FIRST)}")
         if len(set(names)) != len(names):
@@ -84,29 +94,32 @@ def parse(text: str) -> Vocabulary:
     if '"Metaspace"' not in json.dumps(content.get("pre_tokenizer")):
         raise BadCheckpoint(f"its pre_tokenizer does not mark spaces with {SPACE!r}, XLM-R's does (Metaspace)")
     pieces = _pieces(model.get("vocab"))
-    return Vocabulary(pieces + _added(content.get("added_tokens"), len(pieces)), _charsmap(content.get("normalizer")))
+    return Vocabulary(pieces + _added(content.get("added_tokens"), pieces), _charsmap(content.get("normalizer")))
 
 
 def _pieces(vocab: object) -> list[tuple[str, float]]:
     rows = _typed(vocab, list, "its vocab")
     try:
         pieces = [(piece, float(score)) for piece, score in rows]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise BadCheckpoint("its vocab is not a list of [piece, score]") from None
     if not all(isinstance(piece, str) for piece, _ in pieces):
         raise BadCheckpoint("its vocab has a piece that is no text")
     return pieces
 
 
-def _added(tokens: object, size: int) -> list[tuple[str, float]]:
+def _added(tokens: object, pieces: list[tuple[str, float]]) -> list[tuple[str, float]]:
     """The pieces that tokens added beyond the vocabulary amount to: the mask, in some files, or nothing."""
-    beyond = [
-        (token.get("id"), token.get("content")) for token in _typed(tokens or [], list, "its added_tokens") if isinstance(token, dict)
-    ]
-    beyond = [(i, name) for i, name in beyond if not isinstance(i, int) or i >= size]
-    if not beyond or beyond == [(size, MASK)]:
+    beyond = []
+    for token in _typed(tokens or [], list, "its added_tokens"):
+        i, name = (_typed(token, dict, "an added token").get(key) for key in ("id", "content"))
+        if type(i) is not int or not 0 <= i < len(pieces):
+            beyond.append((i, name))
+        elif name != pieces[i][0]:
+            raise BadCheckpoint(f"it adds the token {shorten(name)} as id {i}, which is its piece {shorten(pieces[i][0])}")
+    if not beyond or beyond == [(len(pieces), MASK)]:
         return [(MASK, 0.0)] * len(beyond)
-    raise BadCheckpoint(f"it adds the token {beyond[0][1]!r} to its {size} pieces; xlmr takes none but {MASK!r}")
+    raise BadCheckpoint(f"it adds the token {shorten(beyond[0][1])} to its {len(pieces)} pieces; xlmr takes none but {MASK!r}")
 
 
 def _charsmap(normalizer: object) -> bytes:
@@ -121,8 +134,8 @@ def _charsmap(normalizer: object) -> bytes:
         kind = _typed(step, dict, "a normalizer").get("type")
         if kind == "Precompiled":
             charsmap = _bytes(step.get("precompiled_charsmap"))
-        elif kind != "Replace" or step.get("content") != " ":  # runs of spaces to one: words are split at them anyway
-            raise BadCheckpoint(f"it normalises text with {kind!r}, XLM-R with 'Precompiled'")
+        elif kind != "Replace" or (step.get("pattern"), step.get("content")) != SPACES_TO_ONE:
+            raise BadCheckpoint(f"it normalises text with {shorten(step)}, XLM-R with 'Precompiled'")
     return charsmap
 
 
