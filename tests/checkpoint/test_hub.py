@@ -1,5 +1,6 @@
 import hashlib
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -194,6 +195,29 @@ def test_what_the_hub_does_not_give_is_not_available(
     hub.refusal = refusal
     with pytest.raises(NotAvailable, match=message):
         checkpoint.open(name, revision=revision)
+
+
+def test_the_library_logs_nothing_meanwhile_and_again_afterwards(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from xlmr.checkpoint import hub as hubs
+
+    logger, fetch = logging.getLogger("huggingface_hub.file_download"), hubs.hf_hub_download
+
+    def complaining(*arguments: str, **options: str) -> str:
+        logger.warning("Retrying in 1s")
+        return fetch(*arguments, **options)
+
+    monkeypatch.setattr(hubs, "hf_hub_download", complaining)
+    library = logging.getLogger("huggingface_hub")
+    library.addHandler(caplog.handler)
+    try:
+        checkpoint.open(NAME)
+        assert caplog.messages == []
+        logger.warning("afterwards")
+        assert set(caplog.messages) == {"afterwards"}
+    finally:
+        library.removeHandler(caplog.handler)
 
 
 def test_another_architecture_is_refused_before_its_weights_are_fetched(hub: Hub) -> None:

@@ -6,6 +6,9 @@ Where the cache lies, which server is asked, with whose token, and whether at al
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from huggingface_hub import HfApi, constants, hf_hub_download
@@ -35,11 +38,12 @@ def fetch(name: str, revision: str | None = None) -> Path:
     """
     where = f"{name} ({revision})" if revision else name
     try:
-        config = Path(hf_hub_download(name, CONFIG, revision=revision))
-        commit = config.parent.name
-        configs.read(config)
-        hf_hub_download(name, TOKENIZER, revision=commit)
-        _weights(name, commit, config)
+        with _quiet():
+            config = Path(hf_hub_download(name, CONFIG, revision=revision))
+            commit = config.parent.name
+            configs.read(config)
+            hf_hub_download(name, TOKENIZER, revision=commit)
+            _weights(name, commit, config)
     except XlmrError:
         raise
     except RemoteEntryNotFoundError as error:
@@ -55,6 +59,18 @@ def _weights(name: str, commit: str, config: Path) -> None:
     except RemoteEntryNotFoundError:
         instead = [file for file in (SHARDED, *PICKLES) if HfApi().file_exists(name, file, revision=commit)]
         raise without_weights(name, instead, configs.read(config)) from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The library logs each time it tries again; what went wrong in the end is raised, and need not be logged too."""
+    logger = logging.getLogger("huggingface_hub")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _file(error: RemoteEntryNotFoundError) -> str:
