@@ -121,3 +121,27 @@ def test_a_sampler_reads_every_line_before_it_repeats_one() -> None:
     read = [sampler.next(0) for _ in range(14)]
     assert sorted(read[:7]) == sorted(read[7:]) == list(range(10, 17))
     assert read[:7] != read[7:]
+
+
+def test_a_line_without_spaces_is_hidden_piece_by_piece(made: corpus.Corpus) -> None:
+    maker = examples(made, whole_word=1.0, masked=0.5)
+    maker.pieces.begins[:] = False
+    _, targets = maker.hide_lines(np.random.default_rng(0), [np.arange(10, 40)] * 50)
+    shares = [np.mean(of >= 0) for of in targets]
+    assert 0.1 < min(shares) < max(shares) < 0.9
+
+
+def test_only_texts_with_a_translation_are_paired(data: Path) -> None:
+    """One id has a translation, the others are in one language alone: such a corpus must not be searched for more for ever."""
+    lines = [corpus.Line("en", "tales", f"t{i}", f"line {i}") for i in range(40)] + [corpus.Line("de", "tales", "t0", "Zeile null")]
+    made = corpus.encode(lines, lambda texts: [[4 + len(word) for word in text.split()] for text in texts], 600, ())
+    assert examples(made, tlm=0.0).batch(0).pairs == 0
+    assert examples(made, tlm=1.0).batch(0).pairs == 0
+
+
+def test_a_corpus_without_translations_is_masked_alone() -> None:
+    lines = [corpus.Line("en", "prose", "", f"a line of {'x' * i}") for i in range(1, 30)]
+    made = corpus.encode(lines, lambda texts: [[4 + len(word) for word in text.split()] for text in texts], 600, ())
+    batch = examples(made).batch(0)
+    assert batch.pairs == 0
+    assert sum(map(len, batch.ids)) >= 1_024

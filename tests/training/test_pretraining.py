@@ -88,10 +88,10 @@ def test_a_finished_run_can_be_made_longer(straight: Path, write_recipe: Recipe,
     short, long = tmp_path / "short", tmp_path / "long"
     pretrain(write_recipe(short, optimiser="warmup = 0.0\ndecay = 0.5\nfull_softmax = 0.0"))
     longer = write_recipe(short, optimiser="warmup = 0.0\ndecay = 0.5\nfull_softmax = 0.0")
-    longer.write_text(longer.read_text().replace("tokens = 6144", "tokens = 8192"))
+    longer.write_text(longer.read_text().replace("tokens = 12288", "tokens = 16384"))
     pretrain(longer, resume=True)
     at_once = write_recipe(long, optimiser="warmup = 0.0\ndecay = 0.5\nfull_softmax = 0.0")
-    at_once.write_text(at_once.read_text().replace("tokens = 6144", "tokens = 8192"))
+    at_once.write_text(at_once.read_text().replace("tokens = 12288", "tokens = 16384"))
     pretrain(at_once)
     assert losses(short) == losses(long)
 
@@ -104,17 +104,26 @@ def test_accumulation_changes_no_masked_loss(write_recipe: Recipe, tmp_path: Pat
 
 
 def test_two_processes_give_the_losses_of_one(straight: Path, write_recipe: Recipe, tmp_path: Path) -> None:
-    recipe = write_recipe(tmp_path / "two")
-    code = f"from pathlib import Path; from xlmr.training.pretraining import pretrain; pretrain(Path({str(recipe)!r}))"
-    (tmp_path / "run.py").write_text(code)
-    options = "--cpu --num_processes 2 --num_machines 1 --num_cpu_threads_per_process 1 --mixed_precision no --dynamo_backend no"
-    launch = [sys.executable, "-m", "accelerate.commands.launch", *options.split(), "--main_process_port", "0", str(tmp_path / "run.py")]
+    """From an empty folder: vocabulary and static start too are made once, while the other process waits."""
+    (tmp_path / "run.py").write_text(TWO.format(recipe=str(write_recipe(tmp_path / "two"))))
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(tmp_path / "run.py")]
     source = str(Path(checkpoint.__file__).parents[2])
-    subprocess.run(launch, check=True, timeout=300, env=os.environ | {"PYTHONPATH": source, "ACCELERATE_USE_CPU": "true"})
+    environment = os.environ | {"PYTHONPATH": source, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    subprocess.run(launch, check=True, timeout=300, env=environment)
     assert len(losses(tmp_path / "two")) == len(losses(straight)) == 12
     for a, b in zip(losses(tmp_path / "two"), losses(straight), strict=True):
         assert a["masked"] == pytest.approx(b["masked"], abs=1e-5)
         assert a["contrast"] == pytest.approx(b["contrast"], abs=1e-5)
+
+
+TWO = """
+from pathlib import Path
+from accelerate import PartialState
+from xlmr.training.pretraining import pretrain
+
+pretrain(Path({recipe!r}))
+assert PartialState().num_processes == 2
+"""
 
 
 def test_training_goes_on_from_a_checkpoint(straight: Path, write_recipe: Recipe, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from xlmr.training.recipes import Objective
 
 PAIRS_MULTIPLE = 8  # so that 1, 2, 4 or 8 processes share a batch's pairs evenly
 ENGLISH_SHARE = 0.5  # of the pairs that could have English on one side
+LONGEST_WORD = 6  # pieces; in scripts without spaces a sentence looks like one word, and is hidden piece by piece
 PHRASE_SHARE = 0.2  # of the pairs that are words or short phrases
 
 
@@ -84,7 +85,8 @@ class Examples:
         self.pools = _pools(corpus)
         self.sampler = Sampler([of for kind in self.pools for of in kind], seed)
         self.weights = [_weights(kind, corpus, objective.exponent) for kind in self.pools]
-        self.bounds = _group_bounds(corpus.group)
+        self.bounds = {of: lines for of, lines in _group_bounds(corpus.group).items() if lines[1] - lines[0] > 1}
+        self.paired = [kind for kind in (1, 2) if self.pools[kind]]
         self.running = {int(corpus.language[pool[0]]): i for i, pool in enumerate(self.pools[0])}
 
     def batch(self, step: int) -> Batch:
@@ -107,8 +109,8 @@ class Examples:
         pairs: list[tuple[Draft, Draft]] = []
         joined: list[Draft] = []
         used: set[int] = set()
-        while tokens > 0 and len(used) < len(self.bounds):
-            line = self._draw(rng, kind=2 if rng.random() < PHRASE_SHARE else 1)
+        while tokens > 0 and self.paired and len(used) < len(self.bounds):
+            line = self._draw(rng, kind=self.paired[-1] if rng.random() < PHRASE_SHARE else self.paired[0])
             other = self._translation(rng, line)
             if self.corpus.group[line] in used:
                 continue
@@ -133,8 +135,6 @@ class Examples:
             yield draft
 
     def _draw(self, rng: np.random.Generator, kind: int) -> int:
-        if not self.pools[kind]:
-            kind = 1 if self.pools[1] else 0
         chosen = int(np.searchsorted(self.weights[kind], rng.random(), side="right"))
         return self.sampler.next(sum(map(len, self.pools[:kind])) + chosen)
 
@@ -152,7 +152,7 @@ class Examples:
 
     def _join_pair(self, rng: np.random.Generator, line: int, other: int) -> Draft:
         """`<s> A </s></s> B </s>`: much of one side is hidden, little of the other, either side first."""
-        half = self.objective.longest - 2
+        half = min(self.objective.longest, self.config.longest // 2) - 2
         sides = [self.corpus.line(line)[:half], self.corpus.line(other)[:half]]
         rates = [self.objective.tlm_masked, self.objective.masked / 2]
         order = [0, 1] if rng.random() < 0.5 else [1, 0]
@@ -188,6 +188,7 @@ class Examples:
         lengths = [len(draft.ids) for draft in drafts]
         word = np.cumsum(self.pieces.begins[ids] | (rates == 0))
         whole = np.repeat(rng.random(len(drafts)) < self.objective.whole_word, lengths)
+        whole &= np.bincount(word)[word] <= LONGEST_WORD
         luck = np.where(whole, rng.random(word[-1] + 1)[word], rng.random(len(ids)))
         chosen = luck < rates
         how = rng.random(len(ids))

@@ -74,7 +74,7 @@ class Losses(nn.Module):
         else:
             masked = sampled_softmax(transformed, given.targets, matrix, bias, negatives)
         vectors = pool(contrasted, given.packed)
-        return masked, contrast(vectors[given.pairs[0]], vectors[given.pairs[1]], self.temperature)
+        return masked, contrast(vectors[given.pairs[0]], vectors[given.pairs[1]], self.temperature, everywhere=True)
 
 
 def full_softmax(x: Tensor, targets: Tensor, matrix: Tensor, bias: Tensor, block: int = 1_024) -> Tensor:
@@ -101,14 +101,16 @@ def pool(states: Tensor, packed: Packed) -> Tensor:
     return summed / torch.bincount(packed.row, minlength=packed.rows).clamp(min=1)[:, None].to(states.dtype)
 
 
-def contrast(a: Tensor, b: Tensor, temperature: float) -> Tensor:
+def contrast(a: Tensor, b: Tensor, temperature: float, *, everywhere: bool = False) -> Tensor:
     """InfoNCE both ways (van den Oord et al. 2018, equation 4): each vector's translation among all in the batch.
 
-    `a` and `b` are `[pairs, width]`; with several processes the pairs of all are compared, and each gets the whole loss.
+    `a` and `b` are `[pairs, width]`; with `everywhere` the pairs of all processes are compared, and each gets the whole loss.
     """
     if not len(a):
         return a.sum() * 0
-    a, b = (_everywhere(F.normalize(of.float(), dim=-1)) for of in (a, b))
+    a, b = (F.normalize(of.float(), dim=-1) for of in (a, b))
+    if everywhere:
+        a, b = _everywhere(a), _everywhere(b)
     scores = a @ b.T / temperature
     wanted = torch.arange(len(a), device=a.device)
     return (F.cross_entropy(scores, wanted) + F.cross_entropy(scores.T, wanted)) / 2

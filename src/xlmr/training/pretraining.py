@@ -141,6 +141,10 @@ class Pretraining:
 
     def __init__(self, recipe: Recipe, encoder: Encoder, data: Corpus, tokenizer: tokenizers.Tokenizer, accelerator: Accelerator) -> None:
         self.recipe, self.encoder, self.device = recipe, encoder, accelerator.device
+        if not 8 <= recipe.objective.longest <= encoder.config.longest:
+            raise BadRecipe(
+                f"[objective] longest is {recipe.objective.longest}, wanted 8 to the {encoder.config.longest} tokens of the model"
+            )
         self.model: torch.nn.Module = Losses(encoder, recipe.objective.temperature, recipe.objective.layer)
         pieces = look_at(tokenizer)
         self.examples = Examples(data, pieces, encoder.config, recipe.objective, recipe.seed)

@@ -55,6 +55,7 @@ def align(encoder: Encoder, corpus: Corpus, recipe: Static, seed: int) -> Iterat
         optimiser.step()
         schedule.step()
         yield loss.item()
+    encoder.zero_grad()
 
 
 class PairSampler:
@@ -108,7 +109,8 @@ def tell_languages(encoder: Encoder, corpus: Corpus, columns: int) -> None:
     first steps, instead of some millions of tokens away.
     """
     of = encoder.embeddings
-    common = languages_of(corpus, len(of.words.weight))[:, :columns]
+    common = languages_of(corpus, len(of.words.weight))[:, : min(columns, of.words.embedding_dim // 2)]
+    columns = common.shape[1]
     used = torch.from_numpy(np.bincount(corpus.tokens, minlength=len(common)) > 0)
     spread = of.words.weight[used].square().mean().sqrt()
     turn = torch.linalg.svd(of.words.weight[used], full_matrices=False)[2].T
