@@ -170,7 +170,7 @@ def _scored(make: Callable[[Scores], str]) -> Callable[[], str | None]:
 
 
 def _logged(make: Callable[[list[dict[str, str]]], str]) -> Callable[[], str | None]:
-    return lambda: make(list(csv.DictReader(LOG.open(encoding="utf-8", newline="")))) if LOG.exists() else None
+    return lambda: make(list(csv.DictReader(LOG.read_text(encoding="utf-8").splitlines()))) if LOG.exists() else None
 
 
 TABLES: dict[str, Callable[[], str | None]] = {

@@ -240,13 +240,6 @@ def test_a_folder_without_weights_is_refused(changed: Callable[..., Path]) -> No
         checkpoint.open(folder)
 
 
-def test_a_folder_without_a_tokenizer_is_refused(changed: Callable[..., Path]) -> None:
-    folder = changed()
-    (folder / "tokenizer.json").unlink()
-    with pytest.raises(BadCheckpoint, match=r"model: tokenizer.json not found; a checkpoint is a folder with config.json, tokenizer.json"):
-        checkpoint.open(folder)
-
-
 class Harm:
     """Unpickled, it leaves a file behind."""
 

@@ -74,8 +74,6 @@ def open(folder: Path) -> Checkpoint:
     file = folder / WEIGHTS
     if not file.is_file():
         raise without_weights(str(folder), [name for name in (SHARDED, *PICKLES) if (folder / name).exists()], config)
-    if not (folder / TOKENIZER).exists():
-        raise BadCheckpoint(f"{folder}: {TOKENIZER} not found; a checkpoint is a folder with {CONFIG}, {TOKENIZER} and {WEIGHTS}")
     stored = {_full_name(name): tensor for name, tensor in header.read(file).items()}
     config = _settle_head(config, stored, file)
     return Checkpoint(folder, config, _match(config, stored, file))
