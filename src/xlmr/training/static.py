@@ -59,7 +59,7 @@ def align(encoder: Encoder, corpus: Corpus, recipe: Static, seed: int) -> Iterat
 
 
 class PairSampler:
-    """Pairs of translated lines from distinct groups; languages weigh alike, whatever their number of lines."""
+    """Pairs of translated lines from distinct groups; a language is drawn by the root of its number of lines."""
 
     def __init__(self, corpus: Corpus, seed: int) -> None:
         self.seed = seed
@@ -68,7 +68,6 @@ class PairSampler:
         order = np.argsort(corpus.group[lines], kind="stable")
         self.lines = lines[order]
         groups, self.begins, sizes = np.unique(corpus.group[self.lines], return_index=True, return_counts=True)
-        self.groups = np.flatnonzero(sizes > 1)
         self.sizes = sizes
         self.group = np.repeat(np.arange(len(groups)), sizes)
         per_language = np.bincount(corpus.language[self.lines], minlength=len(corpus.languages))
