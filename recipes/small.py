@@ -2,8 +2,8 @@
 
     python recipes/small.py
 
-It goes on from wherever it was stopped, and does nothing again that is done. Of the run's folder it needs no more than `model/`, `start/`,
-`log.jsonl` and the data the run prepared, so that a run made elsewhere can be brought here.
+It goes on from wherever it was stopped, and does nothing again that is done. Of the run's folder it needs no more than `model/`, `static/`,
+`log.jsonl` and `data/`, so that a run made elsewhere can be brought here.
 
 - `runs/small/`       the run (recipes/small.toml says where); `half/` is the model in float16, as it ships and as it is measured
 - `recipes/small/`    `scores.json`, all that is measured; `log.csv` and `loss.svg`, the loss over the run
@@ -28,6 +28,7 @@ from xlmr import checkpoint
 from xlmr.checkpoint.folder import CONFIG, TOKENIZER, WEIGHTS
 from xlmr.evaluation import scores
 from xlmr.training import corpus, pretraining, recipes, states
+from xlmr.training.beginning import CORPUS, HELDOUT
 from xlmr.training.recipes import Recipe
 
 RECIPE = Path("recipes/small.toml")
@@ -82,10 +83,10 @@ def measure(folder: Path) -> None:
     """Everything, of what ships; parts that are measured already are not measured again."""
     subject = scores.Subject(
         model=folder / "half",
-        start=folder / "start",
-        corpus_file=folder / "corpus.safetensors",
-        corpus=lambda: corpus.load(folder / "corpus.safetensors"),
-        heldout_file=folder / "heldout.jsonl",
+        start=folder / "static",
+        corpus_file=folder / "data" / CORPUS,
+        corpus=lambda: corpus.load(folder / "data" / CORPUS),
+        heldout_file=folder / "data" / HELDOUT,
         bench=BENCH,
         counts=scores.Counts(),
     )

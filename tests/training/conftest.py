@@ -35,8 +35,9 @@ def write_recipe(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callab
             "vocabulary": "size = 300\ncharacters = 100000\ncoverage = 1.0",
             "sizes": "width = 32\nlayers = 2\nheads = 2\ninner = 64\npositions = 66",
             "static": "steps = 5\npairs = 16\nlanguages = 4",
-            "objective": "layer = 1\nbatch = 1024\nlongest = 64\nnegatives = 64",
-            "optimiser": "tokens = 12288",
+            "neighbours": "steps = 3\nbatch = 256\npairs = 8\nnegatives = 32",
+            "objective": "memory = 32\nlayer = 1\nbatch = 1024\nlongest = 64\nnegatives = 64",
+            "optimiser": "tokens = 12288\nwarmup = 1024",
         }
         body |= {name: body[name] + "\n" + more for name, more in sections.items() if name in body}
         path = tmp_path_factory.mktemp("recipe") / "recipe.toml"

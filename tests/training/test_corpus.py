@@ -1,3 +1,4 @@
+import lzma
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,3 +75,34 @@ def test_a_corpus_gives_back_each_line_and_groups_lie_together(data: Path, tmp_p
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadRecipe, match="nowhere not found"):
         list(corpus.read(Data(folder=str(tmp_path / "nowhere"))))
+
+
+def test_a_packed_file_cut_short_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "en.txt.xz", [f"line {i}" for i in range(1_000)])
+    whole = (tmp_path / "en.txt.xz").read_bytes()
+    (tmp_path / "en.txt.xz").write_bytes(whole[:-100])
+    with pytest.raises(BadRecipe, match=r"en\.txt\.xz: not readable as UTF-8 text packed by xz"):
+        list(corpus.read(Data(folder=str(tmp_path))))
+
+
+@pytest.mark.parametrize("content", [b"no xz at all", lzma.compress("Grüße\n".encode("latin-1"))], ids=["not packed", "Latin-1"])
+def test_a_file_that_is_not_packed_or_not_utf8_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "de.txt.xz").write_bytes(content)
+    with pytest.raises(BadRecipe, match=r"de\.txt\.xz: not readable"):
+        list(corpus.read(Data(folder=str(tmp_path))))
+
+
+def test_a_row_without_a_tab_is_told_where(tmp_path: Path) -> None:
+    write(tmp_path / "parallel" / "tales" / "en.tsv.xz", ["t1\ta cat", "a dog"])
+    with pytest.raises(BadRecipe, match=r"en\.tsv\.xz, line 2 of those that are not empty: found 'a dog', wanted id, tab, text"):
+        list(corpus.read(Data(folder=str(tmp_path), parallel=("tales",))))
+
+
+def test_another_text_has_another_digest(data: Path) -> None:
+    lines = list(corpus.read(Data(folder=str(data), parallel=("tales",))))[:50]
+
+    def encoded(lines: list[corpus.Line]) -> corpus.Corpus:
+        return corpus.encode(lines, lambda texts: [[len(word) for word in text.split()] for text in texts], 600, ())
+
+    assert corpus.digest(encoded(lines)) == corpus.digest(encoded(lines))
+    assert corpus.digest(encoded(lines)) != corpus.digest(encoded(lines[:-1]))

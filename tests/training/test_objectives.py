@@ -34,7 +34,8 @@ def test_sampled_gradients_point_where_the_full_ones_do() -> None:
     x, targets, matrix, bias = scene(30)
     matrix /= 4
     grads = []
-    chances = np.full(50, 1 / 50)
+    chances = np.random.default_rng(0).permutation(np.arange(1, 51) ** -1.0)
+    chances /= chances.sum()
     for seed in range(400):
         leaf = x.clone().requires_grad_()
         sampled_softmax(leaf, targets, matrix, bias, draw_negatives(np.random.default_rng(seed), chances, 25, CPU)).backward()
@@ -96,3 +97,38 @@ def test_losses_find_picks_and_pairs_wherever_packing_puts_them(pairs: int) -> N
     assert float(masked) == pytest.approx(alone, rel=1e-5)
     both = torch.stack(vectors)[: 2 * pairs].reshape(-1, 2, 16)
     assert float(contrasted) == pytest.approx(float(contrast(both[:, 0], both[:, 1], 0.1)), rel=1e-4)
+
+
+def remembering(pairs: int, memory: int) -> tuple[Losses, Batch]:
+    torch.manual_seed(0)
+    losses = Losses(build(CONFIG), 0.1, columns=12, memory=memory)
+    rng = np.random.default_rng(0)
+    ids = [np.array([0, *rng.integers(4, 50, 3), 2]) for _ in range(2 * pairs)]
+    return losses, Batch(ids, [np.full(5, -1) for _ in ids], pairs)
+
+
+def test_a_translation_is_told_from_earlier_sentences_too() -> None:
+    losses, batch = remembering(3, memory=8)
+    first, second = (losses(inputs(batch, CONFIG, CPU))[1] for _ in range(2))
+    assert second > first  # the same pairs again: now each has its double among the others
+    packed, order = pack(batch.ids, CONFIG)
+    (states,) = losses.encoder(packed)
+    vectors = pool(states, packed)[np.argsort(order), :12]
+    assert len(losses.memory) == losses.remembered == 8
+    known = F.normalize(vectors, dim=-1)[[1, 3, 5, 0, 2, 4]]
+    torch.testing.assert_close(losses.memory, torch.cat([known, known[:2]]), atol=1e-5, rtol=0)
+    expected = contrast(vectors[::2], vectors[1::2], 0.1, known)
+    torch.testing.assert_close(second, expected, atol=1e-5, rtol=0)
+
+
+def test_nothing_is_remembered_while_measuring() -> None:
+    losses, batch = remembering(3, memory=8)
+    losses.eval()(inputs(batch, CONFIG, CPU))
+    assert losses.remembered == 0
+
+
+def test_no_gradient_goes_to_earlier_steps() -> None:
+    losses, batch = remembering(2, memory=8)
+    for _ in range(3):
+        losses(inputs(batch, CONFIG, CPU))[1].backward()
+    assert losses.memory.grad is None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import pytest
 
 from xlmr import checkpoint
 from xlmr.errors import BadRecipe
-from xlmr.training import loop, pretraining
+from xlmr.training import corpus, loop, pretraining
 from xlmr.training.pretraining import pretrain
 
 Recipe = Callable[..., Path]
@@ -86,11 +88,11 @@ def test_a_killed_run_resumes_exactly(
 
 def test_a_finished_run_can_be_made_longer(straight: Path, write_recipe: Recipe, tmp_path: Path) -> None:
     short, long = tmp_path / "short", tmp_path / "long"
-    pretrain(write_recipe(short, optimiser="warmup = 0.0\ndecay = 0.5\nfull_softmax = 0.0"))
-    longer = write_recipe(short, optimiser="warmup = 0.0\ndecay = 0.5\nfull_softmax = 0.0")
+    pretrain(write_recipe(short, optimiser="decay = 0.5\nfull_softmax = 0.0"))
+    longer = write_recipe(short, optimiser="decay = 0.5\nfull_softmax = 0.0")
     longer.write_text(longer.read_text().replace("tokens = 12288", "tokens = 16384"))
     pretrain(longer, resume=True)
-    at_once = write_recipe(long, optimiser="warmup = 0.0\ndecay = 0.5\nfull_softmax = 0.0")
+    at_once = write_recipe(long, optimiser="decay = 0.5\nfull_softmax = 0.0")
     at_once.write_text(at_once.read_text().replace("tokens = 12288", "tokens = 16384"))
     pretrain(at_once)
     assert losses(short) == losses(long)
@@ -130,7 +132,7 @@ def test_training_goes_on_from_a_checkpoint(straight: Path, write_recipe: Recipe
     made = pretrain(write_recipe(tmp_path / "more"), start=str(straight / "model"))
     before = next(line for line in log(tmp_path / "more") if "masked" in line)["masked"]
     assert before < losses(straight)[0]["masked"]
-    assert (made / "tokenizer.json").read_bytes() == (straight / "tokenizer.json").read_bytes()
+    assert (made / "tokenizer.json").read_bytes() == (straight / "data" / "tokenizer.json").read_bytes()
 
 
 def test_a_second_run_does_not_overwrite_the_first(straight: Path, write_recipe: Recipe) -> None:
@@ -144,8 +146,8 @@ def test_a_resumed_run_needs_its_own_recipe(straight: Path, write_recipe: Recipe
 
 
 def test_data_of_another_recipe_is_not_used(straight: Path, write_recipe: Recipe) -> None:
-    with pytest.raises(BadRecipe, match="prepared by another recipe"):
-        pretrain(write_recipe(straight, data="cap = 17"), resume=True)
+    with pytest.raises(BadRecipe, match="made by another recipe: data changed"):
+        pretrain(write_recipe(straight, data="cap = 17"))
 
 
 def test_nothing_to_resume_is_said(write_recipe: Recipe, tmp_path: Path) -> None:
@@ -164,3 +166,52 @@ def test_a_gradient_that_is_never_finite_stops_the_run(write_recipe: Recipe, tmp
 def tuple_nan(result: Any) -> Any:
     loss, addends = result
     return loss * float("nan"), addends
+
+
+def test_text_without_translations_starts_at_random_and_learns(write_recipe: Recipe, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path / "alone", data='languages = ["de"]')
+    recipe.write_text(recipe.read_text().replace("size = 300", "size = 40"))
+    made = pretrain(recipe)
+    assert checkpoint.open(made).has_mlm_head
+    assert all(line["contrast"] == 0 for line in losses(tmp_path / "alone"))
+
+
+def test_a_run_of_another_text_is_not_resumed(write_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = write_recipe(tmp_path / "run")
+    recipe.write_text(recipe.read_text().replace("minutes = 60", "minutes = 0"))
+    interrupted(monkeypatch, recipe, "_log", 3)
+    text = corpus.load(tmp_path / "run" / "data" / "corpus.safetensors")
+    corpus.save(replace(text, tokens=text.tokens[::-1].copy()), tmp_path / "run" / "data" / "corpus.safetensors")
+    with pytest.raises(BadRecipe, match="not the text that the run has read"):
+        pretrain(recipe, resume=True)
+
+
+def test_resuming_makes_nothing_anew(write_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = write_recipe(tmp_path / "run")
+    recipe.write_text(recipe.read_text().replace("minutes = 60", "minutes = 0"))
+    interrupted(monkeypatch, recipe, "_log", 3)
+    shutil.rmtree(tmp_path / "run" / "data")
+    with pytest.raises(BadRecipe, match="data: not there, so there is no run to resume"):
+        pretrain(recipe, resume=True)
+    assert not (tmp_path / "run" / "data").exists()
+
+
+def test_a_vocabulary_that_cannot_be_is_told(write_recipe: Recipe, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path / "run")
+    recipe.write_text(recipe.read_text().replace("size = 300", "size = 200000"))
+    with pytest.raises(BadRecipe, match=r"\[vocabulary\] size is 200000: .*[Vv]ocabulary"):
+        pretrain(recipe)
+    assert not (tmp_path / "run" / "data").exists()
+
+
+def test_what_was_made_of_other_vectors_is_not_used(straight: Path, write_recipe: Recipe, tmp_path: Path) -> None:
+    shutil.copytree(straight / "data", tmp_path / "data")
+    shutil.copytree(straight / "static", tmp_path / "static")
+    with pytest.raises(BadRecipe, match="static was made by another recipe: static changed"):
+        pretrain(write_recipe(tmp_path, static="power = 0.7"))
+
+
+def test_what_a_run_begins_with_is_kept(straight: Path) -> None:
+    static, start = (checkpoint.weights(checkpoint.open(straight / name)) for name in ("static", "start"))
+    assert not np.array_equal(static["embeddings.words.weight"], start["embeddings.words.weight"])
+    assert not start["embeddings.words.weight"][:, -8:].any()  # the positions' columns

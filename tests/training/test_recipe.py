@@ -39,6 +39,12 @@ def test_the_recipe_makes_a_model_of_the_size_that_ships() -> None:
         ('output = "x"\n[sizes]\nlayers = 2.5', "layers: found 2.5, wanted int"),
         ('output = "x"\nsizes = 3', r"\[sizes\]: found 3, wanted a table"),
         ('output = "x"\n[optimiser]\nbetas = 0.9', "betas: found 0.9, wanted a list"),
+        ('output = "x"\nprecision = "fp16"', r"precision is 'fp16', wanted one of no, bf16"),
+        ('output = "x"\n[static]\nstart = "svdd"', r"static\.start is 'svdd', wanted one of random, svd, contrast"),
+        ('output = "x"\n[optimiser]\ntokens = 0', r"optimiser\.tokens is 0, wanted 1 or more"),
+        ('output = "x"\n[optimiser]\ndecay = 1.5', r"optimiser\.decay is 1\.5, wanted from 0 to 1"),
+        ('output = "x"\n[objective]\ntemperature = 0', r"objective\.temperature is 0\.0, wanted above 0"),
+        ('output = "x"\n[objective]\nmemory = -1', r"objective\.memory is -1, wanted 0 or more"),
     ],
 )
 def test_a_wrong_recipe_is_told_where(tmp_path: Path, text: str, message: str) -> None:

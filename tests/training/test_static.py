@@ -39,7 +39,7 @@ def test_contrast_brings_translations_together(data: Path) -> None:
     config = Config(vocabulary=600, width=24, layers=1, heads=2, inner=32, positions=66)
     torch.manual_seed(0)
     encoder = build(config)
-    losses = list(static.start(made, config, encoder, Static(steps=60, pairs=32, rate=0.01, languages=4), seed=0))
+    losses = list(static.start(made, config, encoder, Static(steps=60, pairs=32, rate=0.01), seed=0))
     assert len(losses) == 60
     assert np.mean(losses[-10:]) < 0.6 * np.mean(losses[:5])
 
@@ -71,10 +71,11 @@ def test_the_last_columns_tell_a_pieces_language_and_the_others_what_they_told(d
         table.copy_(torch.from_numpy(static.decompose(made, 600, 24, 0.5, seed=0)))
     used = torch.tensor(sorted(ids.values()))
     before = table[used] @ table[used].T
-    static.tell_languages(encoder, made, 4)
-    kept = table[used][:, :-4]
+    assert static.tell_languages(encoder, made, 4, spare=2) == 4
+    assert not table[:, -2:].any()
+    kept = table[used][:, :-6]
     assert torch.linalg.norm(kept @ kept.T - before) < 0.1 * torch.linalg.norm(before)
-    columns = table.detach().numpy()[:, -4:]
+    columns = table.detach().numpy()[:, -6:-2]
     english, german = ([ids[word] for word in VERBS[language]] for language in ("en", "de"))
     center = {name: columns[rows].mean(0) for name, rows in (("en", english), ("de", german))}
     for name, rows in (("en", english), ("de", german)):

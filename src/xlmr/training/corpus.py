@@ -15,19 +15,10 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from xlmr.errors import BadRecipe
+from xlmr.evaluation.benchmarks import Line as Line
 from xlmr.training.recipes import Data
 
 PROSE = "prose"
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line of text; `id` is shared by its translations and empty where there are none."""
-
-    language: str
-    source: str
-    id: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +75,9 @@ def split(lines: Iterable[Line], data: Data) -> tuple[list[Line], list[Line]]:
     heldout: list[Line] = []
     for line in lines:
         if line.id:
-            keep = _draw(line.source + line.id) % data.heldout_ids == 0 and line.source not in data.phrases
+            keep = draw(line.source + line.id) % data.heldout_ids == 0 and line.source not in data.phrases
         else:
-            keep = _draw(line.text) % max(20, running[line.language] // data.heldout_lines) == 0
+            keep = draw(line.text) % max(20, running[line.language] // data.heldout_lines) == 0
         if keep:
             heldout.append(line)
     secret = {key(line.text) for line in heldout}
@@ -125,6 +116,14 @@ def load(path: Path) -> Corpus:
     return Corpus(**load_file(path), languages=languages)
 
 
+def digest(corpus: Corpus) -> str:
+    """What tells this corpus from another."""
+    of = hashlib.blake2b(json.dumps(corpus.languages).encode(), digest_size=16)
+    for array in (corpus.tokens, corpus.starts, corpus.language, corpus.group, corpus.phrase):
+        of.update(np.ascontiguousarray(array).data)
+    return of.hexdigest()
+
+
 def _batched(tokenize: Callable[[list[str]], list[list[int]]], lines: Sequence[Line], size: int = 20_000) -> Iterator[list[int]]:
     for i in range(0, len(lines), size):
         yield from tokenize([line.text for line in lines[i : i + size]])
@@ -141,20 +140,30 @@ def _prose(folder: Path, language: str, filler_below: int) -> Iterator[Line]:
 
 
 def _parallel(path: Path, language: str, source: str, cap: int) -> Iterator[Line]:
-    rows = [row.split("\t", 1) for row in _texts(path)]
+    rows = [_row(path, number, row) for number, row in enumerate(_texts(path), 1)]
     # The same ids in every language: the `cap` that hash lowest of those this language has.
-    limit = sorted(_draw(id) for id, _ in rows)[cap] if len(rows) > cap else None
+    limit = sorted(draw(id) for id, _ in rows)[cap] if len(rows) > cap else None
     for id, text in rows:
-        if limit is None or _draw(id) < limit:
+        if limit is None or draw(id) < limit:
             yield Line(language, source, id, text)
+
+
+def _row(path: Path, number: int, row: str) -> tuple[str, str]:
+    id, tab, text = row.partition("\t")
+    if not tab:
+        raise BadRecipe(f"{path}, line {number} of those that are not empty: found {row[:40]!r}, wanted id, tab, text")
+    return id, text
 
 
 def _texts(path: Path) -> Iterator[str]:
     if path.exists():
-        with lzma.open(path, "rt", encoding="utf-8", newline="\n") as lines:
-            yield from (text for line in lines if (text := line.rstrip("\n")))
+        try:
+            with lzma.open(path, "rt", encoding="utf-8", newline="\n") as lines:
+                yield from (text for line in lines if (text := line.rstrip("\n")))
+        except (lzma.LZMAError, EOFError, UnicodeError) as error:
+            raise BadRecipe(f"{path}: not readable as UTF-8 text packed by xz ({error})") from None
 
 
-def _draw(text: str) -> int:
+def draw(text: str) -> int:
     """A number that depends on the text alone, the same on every machine and run."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=6).digest(), "big")

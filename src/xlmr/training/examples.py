@@ -16,7 +16,6 @@ from xlmr.config import Config
 from xlmr.training.corpus import Corpus
 from xlmr.training.recipes import Objective
 
-PAIRS_MULTIPLE = 8  # so that 1, 2, 4 or 8 processes share a batch's pairs evenly
 ENGLISH_SHARE = 0.5  # of the pairs that could have English on one side
 LONGEST_WORD = 6  # pieces; in scripts without spaces a sentence looks like one word, and is hidden piece by piece
 PHRASE_SHARE = 0.2  # of the pairs that are words or short phrases
@@ -45,7 +44,7 @@ class Batch:
     pairs: int
 
     def part(self, index: int, parts: int) -> Batch:
-        """One of several parts of equal pairs."""
+        """One of several parts; pairs and other sequences are dealt out in turn."""
         rows = [row for pair in range(index, self.pairs, parts) for row in (2 * pair, 2 * pair + 1)]
         rows += range(2 * self.pairs + index, len(self.ids), parts)
         return Batch([self.ids[i] for i in rows], [self.targets[i] for i in rows], len(range(index, self.pairs, parts)))
@@ -82,9 +81,9 @@ class Examples:
 
     def __init__(self, corpus: Corpus, pieces: Pieces, config: Config, objective: Objective, seed: int) -> None:
         self.corpus, self.pieces, self.config, self.objective, self.seed = corpus, pieces, config, objective, seed
-        self.pools = _pools(corpus)
+        self.pools = pools_of(corpus)
         self.sampler = Sampler([of for kind in self.pools for of in kind], seed)
-        self.weights = [_weights(kind, corpus, objective.exponent) for kind in self.pools]
+        self.weights = [weights_of(kind, corpus, objective.exponent) for kind in self.pools]
         self.bounds = {of: lines for of, lines in _group_bounds(corpus.group).items() if lines[1] - lines[0] > 1}
         self.paired = [kind for kind in (1, 2) if self.pools[kind]]
         self.running = {int(corpus.language[pool[0]]): i for i, pool in enumerate(self.pools[0])}
@@ -122,7 +121,7 @@ class Examples:
             else:
                 pairs.append((self._alone(line), self._alone(other)))
                 tokens -= len(pairs[-1][0].ids) + len(pairs[-1][1].ids)
-        return pairs[: len(pairs) // PAIRS_MULTIPLE * PAIRS_MULTIPLE], joined
+        return pairs, joined
 
     def _monolingual(self, rng: np.random.Generator, tokens: float) -> Iterator[Draft]:
         """Lines of running text, some joined to sequences as long as the model reads."""
@@ -162,9 +161,11 @@ class Examples:
         """The line and the following ones of its pool, `</s>` between them, to the model's length."""
         room, parts = self.config.longest - 2, []
         pool = self.running[int(self.corpus.language[line])]
-        while room > 0:
+        while True:
             parts.append(self.corpus.line(line)[:room])
             room -= len(parts[-1]) + 1
+            if room <= 0:
+                break
             line = self.sampler.next(pool)
         eos = np.asarray([self.config.eos_id], parts[0].dtype)
         whole = np.concatenate([piece for part in parts for piece in (part, eos)][:-1])
@@ -190,7 +191,7 @@ class Examples:
         whole = np.repeat(rng.random(len(drafts)) < self.objective.whole_word, lengths)
         whole &= np.bincount(word)[word] <= LONGEST_WORD
         luck = np.where(whole, rng.random(word[-1] + 1)[word], rng.random(len(ids)))
-        chosen = luck < rates
+        chosen = (luck < rates) & (ids >= self.pieces.first)  # `<unk>` is nothing to predict
         how = rng.random(len(ids))
         another = rng.integers(self.pieces.first, self.pieces.size - 1, len(ids))
         hidden = np.where(chosen & (how < 0.8), self.pieces.mask_id, np.where(chosen & (how >= 0.9), another, ids))
@@ -198,7 +199,7 @@ class Examples:
         return np.split(hidden, cuts), np.split(np.where(chosen, ids, -1), cuts)
 
 
-def _pools(corpus: Corpus) -> list[list[np.ndarray]]:
+def pools_of(corpus: Corpus) -> list[list[np.ndarray]]:
     """Lines by language: running text; running text that has translations; phrases that have. Languages without are left out."""
     filled = np.diff(corpus.starts) > 0
     translated = np.zeros(len(corpus.group), bool)
@@ -209,7 +210,7 @@ def _pools(corpus: Corpus) -> list[list[np.ndarray]]:
     return [[lines for lines in kind if len(lines)] for kind in by_language]
 
 
-def _weights(pools: list[np.ndarray], corpus: Corpus, exponent: float) -> np.ndarray:
+def weights_of(pools: list[np.ndarray], corpus: Corpus, exponent: float) -> np.ndarray:
     """Cumulated probabilities of a kind's pools: tokens to the power of `exponent`."""
     lengths = np.diff(corpus.starts)
     weights = np.array([float(lengths[pool].sum()) ** exponent for pool in pools])

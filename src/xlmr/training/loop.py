@@ -24,6 +24,7 @@ from tqdm import tqdm
 from xlmr.errors import BadRecipe
 from xlmr.training import states
 
+KEPT = ("step", "seconds", "skipped", "sums", "summed")  # of the progress, in the state
 SKIPS = 20  # steps whose gradient is not finite, one after another, before the run stops
 
 
@@ -85,7 +86,8 @@ class Progress:
     seconds: float = 0.0
     skipped: int = 0
     sums: dict[str, float] = field(default_factory=dict)
-    """Losses since the last line of the log."""
+    """Losses since the last line of the log, summed over `summed` steps."""
+    summed: int = 0
 
 
 def train(task: Task, optimisers: Sequence[Optimizer], plan: Plan, accelerator: Accelerator, *, resume: bool) -> None:
@@ -111,6 +113,7 @@ def train(task: Task, optimisers: Sequence[Optimizer], plan: Plan, accelerator: 
         started = time.monotonic()
         for name, value in losses.items():
             progress.sums[name] = progress.sums.get(name, 0.0) + value
+        progress.summed += 1
         bar.update(plan.tokens)
         last = progress.step == plan.steps
         if progress.step % plan.log == 0 or last:
@@ -180,13 +183,15 @@ def _resume(task: Task, optimisers: Sequence[Optimizer], plan: Plan, accelerator
         raise BadRecipe(f"{plan.folder / 'state'}: no run to resume; begin one without --resume")
     raw = states.read_progress(found)
     if raw["identity"] == plan.identity and raw["steps"] != plan.steps and raw["step"] > raw["steps"] - raw["decay"]:
-        found = plan.folder / "trunk"
-        raw = states.read_progress(found)
+        trunk = states.find(plan.folder / "trunk")
+        if trunk is None:
+            raise BadRecipe(f"{plan.folder / 'trunk'}: not there, so the run cannot be made longer; it holds the state before the decay")
+        found, raw = trunk, states.read_progress(trunk)
     if raw["identity"] != plan.identity or raw["step"] > plan.steps - plan.decay * (raw["steps"] != plan.steps):
         raise BadRecipe(f"{found} is of another recipe; resume it with its own, or choose another output folder")
     states.load(found, accelerator.unwrap_model(task.model), optimisers)
     task.restore(raw["task"])
-    progress = Progress(**{name: raw[name] for name in ("step", "seconds", "skipped", "sums")})
+    progress = Progress(**{name: raw[name] for name in KEPT})
     if accelerator.is_main_process:
         _cut_log(plan.folder / "log.jsonl", progress.step)
     return progress
@@ -196,7 +201,7 @@ def _save(task: Task, optimisers: Sequence[Optimizer], plan: Plan, accelerator: 
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         raw = {"identity": plan.identity, "steps": plan.steps, "decay": plan.decay, "task": task.state()}
-        raw |= {name: getattr(progress, name) for name in ("step", "seconds", "skipped", "sums")}
+        raw |= {name: getattr(progress, name) for name in KEPT}
         states.save(plan.folder / "state", accelerator.unwrap_model(task.model), optimisers, raw)
         if progress.step == plan.steps - plan.decay:
             copy = plan.folder / "trunk.partial"
@@ -207,9 +212,8 @@ def _save(task: Task, optimisers: Sequence[Optimizer], plan: Plan, accelerator: 
 
 
 def _log(plan: Plan, progress: Progress, accelerator: Accelerator, bar: Any) -> None:
-    count = progress.step % plan.log or plan.log
-    losses = {name: round(total / count, 6) for name, total in progress.sums.items()}
-    progress.sums = {}
+    losses = {name: round(total / progress.summed, 6) for name, total in progress.sums.items()}
+    progress.sums, progress.summed = {}, 0
     line = {"step": progress.step, "tokens": progress.step * plan.tokens, **losses, "rate": plan.rate(progress.step - 1),
             "seconds": round(progress.seconds, 1)}  # fmt: skip
     _write(plan, accelerator, line)

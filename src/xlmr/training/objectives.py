@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from xlmr.config import Config
 from xlmr.runtimes.torch import Encoder, Packed, pack
+from xlmr.training.corpus import Corpus
 from xlmr.training.examples import Batch
 
 
@@ -26,6 +27,8 @@ class Inputs:
     """int64 `[picks]`."""
     pairs: Tensor
     """int64 `[2, pairs]`: packed rows that are translations of each other."""
+    all_pairs: int
+    """Of all processes: each has every so many-th."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +41,22 @@ class Negatives:
     """`[vocabulary]`: log of each piece's chance to be among them."""
 
 
-def inputs(batch: Batch, config: Config, device: torch.device) -> Inputs:
-    """A batch, packed and on its device."""
+def inputs(batch: Batch, config: Config, device: torch.device, *, all_pairs: int | None = None) -> Inputs:
+    """A batch, packed and on its device; of several processes' pairs `all_pairs` together, the batch's own if not said."""
     packed, order = pack(batch.ids, config)
     targets = np.concatenate([batch.targets[i] for i in order])
     picks = np.flatnonzero(targets >= 0)
     place = np.argsort(order)
     pairs = place[: 2 * batch.pairs].reshape(-1, 2).T
-    tensors = (torch.from_numpy(np.ascontiguousarray(of)).to(device) for of in (picks, targets[picks], pairs))
-    return Inputs(packed.to(device), *tensors)
+    at, wanted, paired = (torch.from_numpy(np.ascontiguousarray(of)).to(device) for of in (picks, targets[picks], pairs))
+    return Inputs(packed.to(device), at, wanted, paired, batch.pairs if all_pairs is None else all_pairs)
+
+
+def frequencies(corpus: Corpus, size: int) -> np.ndarray:
+    """How likely each piece is to be a negative, float64 `[size]`: its count to the power of 0.75 (Mikolov et al. 2013, section 2.2)."""
+    weights = (np.bincount(corpus.tokens, minlength=size) + 1.0) ** 0.75
+    shares: np.ndarray = weights / weights.sum()
+    return shares
 
 
 def draw_negatives(rng: np.random.Generator, chances: np.ndarray, count: int, device: torch.device) -> Negatives:
@@ -58,11 +68,21 @@ def draw_negatives(rng: np.random.Generator, chances: np.ndarray, count: int, de
 
 
 class Losses(nn.Module):
-    """An encoder with its losses, as one module, so that data-parallel training sees all of the work in `forward`."""
+    """An encoder with its losses, as one module, so that data-parallel training sees all of the work in `forward`.
 
-    def __init__(self, encoder: Encoder, temperature: float, layer: int = -1) -> None:
+    What is contrasted are the first `columns` numbers (0: all) of a sequence's mean state after `layer`. A translation is also told from
+    the last `memory` vectors of earlier steps (Wang et al. 2020, cross-batch memory), which are part of the module's state.
+    """
+
+    memory: Tensor
+    remembered: Tensor
+
+    def __init__(self, encoder: Encoder, temperature: float, layer: int = -1, *, columns: int = 0, memory: int = 0) -> None:
         super().__init__()
         self.encoder, self.temperature, self.layer = encoder, temperature, layer
+        self.columns = columns or encoder.config.width
+        self.register_buffer("memory", torch.zeros(memory, self.columns))
+        self.register_buffer("remembered", torch.zeros((), dtype=torch.int64))
 
     def forward(self, given: Inputs, negatives: Negatives | None = None) -> tuple[Tensor, Tensor]:
         """The sum over picks of the cross-entropy in nats, and the mean contrastive loss over all processes' pairs."""
@@ -73,8 +93,20 @@ class Losses(nn.Module):
             masked = full_softmax(transformed, given.targets, matrix, bias)
         else:
             masked = sampled_softmax(transformed, given.targets, matrix, bias, negatives)
-        vectors = pool(contrasted, given.packed)
-        return masked, contrast(vectors[given.pairs[0]], vectors[given.pairs[1]], self.temperature, everywhere=True)
+        return masked, self._contrast(pool(contrasted, given.packed)[:, : self.columns], given)
+
+    def _contrast(self, vectors: Tensor, given: Inputs) -> Tensor:
+        a, b = (_everywhere(vectors[rows], given.all_pairs) for rows in given.pairs)
+        others = self.memory[: self.remembered].clone()
+        if self.training and len(self.memory):
+            self._remember(F.normalize(torch.cat([b, a]).detach().float(), dim=-1))
+        return contrast(a, b, self.temperature, others)
+
+    def _remember(self, vectors: Tensor) -> None:
+        """Put the newest first; the oldest fall out."""
+        kept = torch.cat([vectors, self.memory[: self.remembered]])[: len(self.memory)]
+        self.memory[: len(kept)] = kept
+        self.remembered.fill_(len(kept))
 
 
 def full_softmax(x: Tensor, targets: Tensor, matrix: Tensor, bias: Tensor, block: int = 1_024) -> Tensor:
@@ -101,23 +133,24 @@ def pool(states: Tensor, packed: Packed) -> Tensor:
     return summed / torch.bincount(packed.row, minlength=packed.rows).clamp(min=1)[:, None].to(states.dtype)
 
 
-def contrast(a: Tensor, b: Tensor, temperature: float, *, everywhere: bool = False) -> Tensor:
-    """InfoNCE both ways (van den Oord et al. 2018, equation 4): each vector's translation among all in the batch.
+def contrast(a: Tensor, b: Tensor, temperature: float, others: Tensor | None = None) -> Tensor:
+    """InfoNCE both ways (van den Oord et al. 2018, equation 4): each vector's translation among all in the batch, and `others`.
 
-    `a` and `b` are `[pairs, width]`; with `everywhere` the pairs of all processes are compared, and each gets the whole loss.
+    `a` and `b` are `[pairs, width]`, `others` `[vectors, width]`, which are of length 1.
     """
     if not len(a):
         return a.sum() * 0
     a, b = (F.normalize(of.float(), dim=-1) for of in (a, b))
-    if everywhere:
-        a, b = _everywhere(a), _everywhere(b)
-    scores = a @ b.T / temperature
+    more = a[:0] if others is None else others
     wanted = torch.arange(len(a), device=a.device)
-    return (F.cross_entropy(scores, wanted) + F.cross_entropy(scores.T, wanted)) / 2
+    both = [F.cross_entropy(one @ torch.cat([other, more]).T / temperature, wanted) for one, other in ((a, b), (b, a))]
+    return torch.stack(both).mean()
 
 
-def _everywhere(x: Tensor) -> Tensor:
-    """The rows of all processes, with gradients."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        return torch.cat(all_gather(x))
-    return x
+def _everywhere(x: Tensor, count: int) -> Tensor:
+    """All processes' rows, with gradients, in the order they were dealt out: `count` in all, one process after another taking one."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return x
+    most = -(-count // torch.distributed.get_world_size())
+    padded = torch.cat([x, x.new_zeros(most - len(x), x.shape[1])])
+    return torch.stack(all_gather(padded), 1).flatten(0, 1)[:count]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,24 +12,20 @@ import numpy as np
 import tokenizers
 import torch
 from accelerate import Accelerator
-from safetensors.numpy import load_file, save_file
 from torch import Tensor
 from torch.optim import Optimizer
-from tqdm import tqdm
 
 import xlmr.checkpoint
-from xlmr.config import Config
+from xlmr.checkpoint.folder import TOKENIZER
 from xlmr.errors import BadRecipe
-from xlmr.runtimes.torch import Encoder, build, export, load
-from xlmr.tokenizer import from_sentencepiece
-from xlmr.training import corpus, loop, recipes, static, vocabulary
+from xlmr.runtimes.torch import Encoder, export, load
+from xlmr.training import beginning, corpus, loop, recipes
 from xlmr.training.corpus import Corpus
-from xlmr.training.examples import Batch, Examples, Pieces
-from xlmr.training.objectives import Inputs, Losses, Negatives, draw_negatives, inputs
+from xlmr.training.examples import Batch, Examples
+from xlmr.training.objectives import Inputs, Losses, Negatives, draw_negatives, frequencies, inputs
 from xlmr.training.recipes import Recipe
 
-NEGATIVES_EXPONENT = 0.75  # of a piece's frequency (Mikolov et al. 2013, section 2.2)
-HELDOUT_LINES = 8  # of each language, for the loss in the log
+HELDOUT_LINES = 32  # of each language, for the loss in the log
 IDENTITY_FREE = ("output", "minutes", "log", "evaluate")  # fields that may change between the legs of a run
 
 
@@ -42,70 +37,24 @@ def pretrain(path: Path, *, start: str | None = None, resume: bool = False) -> P
 def run(recipe: Recipe, *, start: str | None = None, resume: bool = False) -> Path:
     """Run a recipe to its end; gives the folder of the checkpoint it made.
 
-    `start` is a checkpoint to go on from, with its own vocabulary and sizes; what the run begins with is kept in `start/`. What an earlier
-    call left of vocabulary, corpus and static start is used again; `resume` goes on with the training itself, exactly.
+    `start` is a checkpoint to go on from, with its own vocabulary and sizes. What an earlier call left of text, static vectors and start
+    is used again; `resume` goes on with the training itself, exactly, and makes none of them.
     Raises BadRecipe.
     """
     folder = Path(recipe.output)
     accelerator = Accelerator(mixed_precision=recipe.precision)
-    with accelerator.main_process_first():
-        tokenizer, data = prepare(recipe, start)
-        encoder = begin(recipe, start, data, tokenizer)
-        if not (folder / "start").exists():
-            xlmr.checkpoint.save(folder / "start", encoder.config, export(encoder), tokenizer=folder / "tokenizer.json")
-    task = Pretraining(recipe, encoder, data, tokenizer, accelerator)
+    if not resume:
+        with accelerator.main_process_first():
+            beginning.prepare(recipe, start)
+    elif missing := [name for name in ("data", "start") if not (folder / name).exists()]:
+        raise BadRecipe(f"{folder / missing[0]}: not there, so there is no run to resume; begin one without --resume")
+    tokenizer, text = beginning.open_tokenizer(folder / "data" / TOKENIZER), corpus.load(folder / "data" / beginning.CORPUS)
+    encoder = load(xlmr.checkpoint.open(folder / "start"))
+    task = Pretraining(recipe, encoder, text, tokenizer, accelerator)
     loop.train(task, optimisers(encoder, recipe), plan(recipe), accelerator, resume=resume)
     if accelerator.is_main_process:
-        xlmr.checkpoint.save(folder / "model", encoder.config, export(encoder), tokenizer=folder / "tokenizer.json")
+        xlmr.checkpoint.save(folder / "model", encoder.config, export(encoder), tokenizer=folder / "data" / TOKENIZER)
     return folder / "model"
-
-
-def prepare(recipe: Recipe, start: str | None) -> tuple[tokenizers.Tokenizer, Corpus]:
-    """The vocabulary and the corpus, made where they are not there yet; held-out lines go to `heldout.jsonl`."""
-    folder = Path(recipe.output)
-    folder.mkdir(parents=True, exist_ok=True)
-    made = [folder / name for name in ("tokenizer.json", "corpus.safetensors", "heldout.jsonl")]
-    stamp = folder / "data.json"
-    wanted = json.dumps({"start": start, **{k: v for k, v in recipes.dump(recipe).items() if k in ("data", "vocabulary", "seed")}})
-    if stamp.exists() and all(file.exists() for file in made):
-        if stamp.read_text(encoding="utf-8") != wanted:
-            raise BadRecipe(f"{stamp}: the data was prepared by another recipe; choose another output folder")
-    else:
-        _make(recipe, start, *made)
-        stamp.write_text(wanted, encoding="utf-8")
-    return open_tokenizer(made[0]), corpus.load(made[1])
-
-
-def open_tokenizer(path: Path) -> tokenizers.Tokenizer:
-    """The vocabulary; what looks like a special token in a text is text."""
-    tokenizer = tokenizers.Tokenizer.from_file(str(path))
-    tokenizer.encode_special_tokens = True
-    return tokenizer
-
-
-def begin(recipe: Recipe, start: str | None, data: Corpus, tokenizer: tokenizers.Tokenizer) -> Encoder:
-    """The encoder before the first step: the checkpoint `start`, or random layers on static embeddings."""
-    if start is not None:
-        return load(xlmr.checkpoint.open(start))
-    sizes = recipe.sizes
-    config = Config(vocabulary=tokenizer.get_vocab_size(), width=sizes.width, layers=sizes.layers, heads=sizes.heads, inner=sizes.inner,
-                    positions=sizes.positions, dropout=sizes.dropout, attention_dropout=sizes.dropout)  # fmt: skip
-    torch.manual_seed(recipe.seed)
-    encoder = build(config)
-    path = Path(recipe.output) / f"static-{recipe.static.start}.safetensors"
-    if not path.exists():
-        losses = static.start(data, config, encoder, recipe.static, recipe.seed)
-        for loss in (bar := tqdm(losses, "static start", recipe.static.steps, disable=None)):
-            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
-        save_file({name: of.detach().numpy() for name, of in encoder.embeddings.state_dict().items()}, path)
-    encoder.embeddings.load_state_dict({name: torch.from_numpy(of) for name, of in load_file(path).items()})
-    counts = np.bincount(data.tokens, minlength=config.vocabulary) + 1.0
-    assert encoder.head is not None
-    with torch.no_grad():
-        # Scores of about unit spread around the pieces' frequencies: the first steps then have little to undo.
-        encoder.head.norm.weight.fill_(1 / float(encoder.output_table()[0].norm(dim=1).mean()))
-        encoder.head.bias.copy_(torch.from_numpy(np.log(counts / counts.sum()) - np.log(1 / config.vocabulary)))
-    return encoder
 
 
 def optimisers(encoder: Encoder, recipe: Recipe) -> list[Optimizer]:
@@ -132,7 +81,8 @@ def plan(recipe: Recipe) -> loop.Plan:
     fixed = {k: v for k, v in recipes.dump(recipe).items() if k not in IDENTITY_FREE}
     fixed["optimiser"] = {k: v for k, v in fixed["optimiser"].items() if k != "tokens"}
     return loop.Plan(folder=Path(recipe.output), identity=hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest(),
-                     steps=steps, tokens=recipe.objective.batch, warmup=round(of.warmup * steps), decay=round(of.decay * steps),
+                     steps=steps, tokens=recipe.objective.batch, warmup=round(of.warmup / recipe.objective.batch),
+                     decay=round(of.decay * steps),
                      clip=of.clip, log=recipe.log, evaluate=recipe.evaluate, minutes=recipe.minutes, seed=recipe.seed)  # fmt: skip
 
 
@@ -145,12 +95,13 @@ class Pretraining:
             raise BadRecipe(
                 f"[objective] longest is {recipe.objective.longest}, wanted 8 to the {encoder.config.longest} tokens of the model"
             )
-        self.model: torch.nn.Module = Losses(encoder, recipe.objective.temperature, recipe.objective.layer)
-        pieces = look_at(tokenizer)
+        of = recipe.objective
+        self.model: torch.nn.Module = Losses(encoder, of.temperature, of.layer, columns=of.columns, memory=of.memory)
+        self.corpus_digest = corpus.digest(data)
+        pieces = beginning.look_at(tokenizer)
         self.examples = Examples(data, pieces, encoder.config, recipe.objective, recipe.seed)
-        chances = (np.bincount(data.tokens, minlength=pieces.size) + 1.0) ** NEGATIVES_EXPONENT
-        self.chances = chances / chances.sum()
-        self.heldout = _heldout_batches(Path(recipe.output) / "heldout.jsonl", tokenizer, self.examples)
+        self.chances = frequencies(data, pieces.size)
+        self.heldout = _heldout_batches(Path(recipe.output) / "data" / beginning.HELDOUT, tokenizer, self.examples)
         self.full_from = plan(recipe).steps * (1 - recipe.optimiser.full_softmax)
 
     def parts(self, step: int, process: int, processes: int) -> Iterator[tuple[Inputs, Negatives | None, int]]:
@@ -163,8 +114,9 @@ class Pretraining:
         negatives = draw_negatives(rng, self.chances, of.negatives, self.device) if sampled else None
         parts = self.recipe.optimiser.accumulate
         for i in range(parts):
-            part = batch.part(process + i * processes, processes * parts)
-            yield inputs(part, self.encoder.config, self.device), negatives, count
+            shares = [batch.part(other + i * processes, processes * parts) for other in range(processes)]
+            pairs = sum(share.pairs for share in shares)
+            yield inputs(shares[process], self.encoder.config, self.device, all_pairs=pairs), negatives, count
 
     def loss(self, part: tuple[Inputs, Negatives | None, int], processes: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The part's share of the mean cross-entropy in nats and of the contrastive loss."""
@@ -180,59 +132,32 @@ class Pretraining:
         scores = {}
         for language, batch in self.heldout.items():
             given = inputs(batch, self.encoder.config, self.device)
-            scores[language] = float(losses(given)[0]) / max(1, len(given.targets))
+            scores[language] = float(losses(given)[0]) / len(given.targets)
         self.encoder.train()
         return {"loss": sum(scores.values()) / max(1, len(scores)), "languages": {k: round(v, 4) for k, v in scores.items()}}
 
     def state(self) -> dict[str, Any]:
-        """How far the sampler has read."""
-        return {"cursors": self.examples.sampler.cursors}
+        """How far the sampler has read, and of what text."""
+        return {"cursors": self.examples.sampler.cursors, "corpus": self.corpus_digest}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Read on from there."""
+        """Read on from there. Raises BadRecipe where the text is another."""
+        if state["corpus"] != self.corpus_digest:
+            raise BadRecipe(f"{Path(self.recipe.output) / 'data'}: not the text that the run has read; put that back, or begin a new run")
         self.examples.sampler.cursors = list(state["cursors"])
 
 
-def look_at(tokenizer: tokenizers.Tokenizer) -> Pieces:
-    """What masking must know of the vocabulary."""
-    size = tokenizer.get_vocab_size()
-    ids = tokenizer.get_vocab()
-    begins = np.array([(tokenizer.id_to_token(i) or "").startswith("▁") for i in range(size)])
-    return Pieces(ids["<mask>"], size, ids["<unk>"] + 1, begins)
-
-
-def _make(recipe: Recipe, start: str | None, tokenizer_file: Path, corpus_file: Path, heldout_file: Path) -> None:
-    tqdm.write(f"reading {recipe.data.folder}", file=sys.stderr)
-    train, heldout = corpus.split(corpus.read(recipe.data), recipe.data)
-    if not train:
-        raise BadRecipe(f"{recipe.data.folder}: no lines found; see docs/pretraining.md for what the folder holds")
-    if start is not None:
-        tokenizer_file.write_bytes((xlmr.checkpoint.open(start).folder / "tokenizer.json").read_bytes())
-    elif not tokenizer_file.exists():
-        tqdm.write(f"learning {recipe.vocabulary.size} pieces from {len(train)} lines", file=sys.stderr)
-        text = from_sentencepiece(vocabulary.train(train, recipe.vocabulary, recipe.seed))
-        tokenizer_file.with_suffix(".partial").write_text(text, encoding="utf-8")
-        tokenizer_file.with_suffix(".partial").replace(tokenizer_file)
-    tokenizer = open_tokenizer(tokenizer_file)
-
-    def tokenize(texts: list[str]) -> list[list[int]]:
-        return [encoding.ids for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
-
-    heldout_file.write_text("".join(json.dumps({"language": line.language, "source": line.source, "id": line.id, "text": line.text},
-                                               ensure_ascii=False) + "\n" for line in heldout), encoding="utf-8")  # fmt: skip
-    tqdm.write("tokenising", file=sys.stderr)
-    corpus.save(corpus.encode(train, tokenize, tokenizer.get_vocab_size(), recipe.data.phrases), corpus_file)
-
-
 def _heldout_batches(path: Path, tokenizer: tokenizers.Tokenizer, examples: Examples) -> dict[str, Batch]:
-    """A few held-out lines of each language, hidden as in training, always alike."""
+    """Held-out lines of each language, chosen by the hash of their text and hidden as in training: always alike."""
     lines: dict[str, list[str]] = {}
-    for row in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
+    rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    for row in sorted(rows, key=lambda row: corpus.draw(row["text"])):
         if len(lines.setdefault(row["language"], [])) < HELDOUT_LINES:
             lines[row["language"]].append(row["text"])
     batches = {}
     for i, (language, texts) in enumerate(sorted(lines.items())):
         ids = [np.asarray(of.ids) for of in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
         hidden, targets = examples.hide_lines(np.random.default_rng([0, i]), ids)
-        batches[language] = Batch(hidden, targets, 0)
+        if any((of >= 0).any() for of in targets):
+            batches[language] = Batch(hidden, targets, 0)
     return batches

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -65,7 +65,7 @@ class Static:
     power: float = 0.5
     """The singular values' exponent."""
     languages: int = 32
-    """Columns of the table kept for the languages a piece is common in; contrast does not touch them."""
+    """Columns of the table kept for the languages a piece is common in, before the positions'; contrast does not touch them."""
     steps: int = 1_500
     pairs: int = 512
     rate: float = 3e-3
@@ -73,10 +73,35 @@ class Static:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbours:
+    """The start of the first layer: heads that look at a piece's neighbours, learnt before the run."""
+
+    steps: int = 3_000
+    """0 leaves it out."""
+    positions: int = 32
+    """Columns of the table kept for the positions, the last."""
+    batch: int = 8_192
+    """Tokens a step, each of which is predicted."""
+    exponent: float = 0.5
+    """Languages are sampled by tokens to this power."""
+    parallel: float = 0.3
+    """Share of the tokens that are lines joined with their translation."""
+    hidden: float = 0.15
+    """Share of the pieces that are hidden from their neighbours too."""
+    rate: float = 3e-3
+    negatives: int = 1_024
+    """Pieces a prediction is compared with (sampled softmax)."""
+    contrast: float = 0.3
+    """Weight of the contrast of translations, so that the table stays one of all languages."""
+    pairs: int = 128
+    temperature: float = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
     """What a step learns from."""
 
-    batch: int = 8_192
+    batch: int = 2_048
     """Tokens a step."""
     exponent: float = 0.5
     """Languages are sampled by tokens to this power."""
@@ -94,6 +119,10 @@ class Objective:
     """Weight of the contrastive loss; 0 leaves it out."""
     layer: int = 2
     """The layer whose states are contrasted; those above are free to be of one language, as predicting pieces asks of them."""
+    columns: int = 0
+    """Columns of those states that are contrasted, the first so many; 0 takes all. The last ones begin as the languages' and positions'."""
+    memory: int = 1_024
+    """Sentences of earlier steps that a translation is also told from (Wang et al. 2020, cross-batch memory)."""
     temperature: float = 0.05
     joined: float = 0.1
     """Share of the monolingual tokens in lines joined to long sequences, so that every position is learnt."""
@@ -112,10 +141,10 @@ class Optimiser:
     rate: float = 1e-3
     muon: float = 0.0
     """Rate of Muon; 0 leaves the matrices to AdamW."""
-    embeddings: float = 0.1
+    embeddings: float = 0.5
     """The word embeddings' rate as a share of `rate`."""
-    warmup: float = 0.02
-    """Share of the run."""
+    warmup: int = 500_000
+    """Tokens over which the rate rises from 0."""
     decay: float = 0.3
     """Share of the run in which the rate falls linearly to 0; in between it is constant."""
     weight_decay: float = 0.01
@@ -146,11 +175,13 @@ class Recipe:
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
     sizes: Sizes = field(default_factory=Sizes)
     static: Static = field(default_factory=Static)
+    neighbours: Neighbours = field(default_factory=Neighbours)
     objective: Objective = field(default_factory=Objective)
     optimiser: Optimiser = field(default_factory=Optimiser)
 
 
-SECTIONS = {"data": Data, "vocabulary": Vocabulary, "sizes": Sizes, "static": Static, "objective": Objective, "optimiser": Optimiser}
+SECTIONS = {"data": Data, "vocabulary": Vocabulary, "sizes": Sizes, "static": Static, "neighbours": Neighbours, "objective": Objective,
+            "optimiser": Optimiser}  # fmt: skip
 
 
 def read(path: Path) -> Recipe:
@@ -164,7 +195,39 @@ def read(path: Path) -> Recipe:
     sections: dict[str, Any] = {name: _fill(kind, raw.pop(name, {}), f"{path}: [{name}]") for name, kind in SECTIONS.items()}
     if "output" not in raw:
         raise BadRecipe(f"{path}: output is missing; it names the run's folder")
-    return _fill(Recipe, raw | sections, str(path))
+    recipe = _fill(Recipe, raw | sections, str(path))
+    check(recipe, str(path))
+    return recipe
+
+
+CHOICES: dict[str, tuple[str, ...]] = {"precision": ("no", "bf16"), "static.start": ("random", "svd", "contrast")}
+FROM_ONE = {"log", "evaluate", "vocabulary.size", "vocabulary.characters", "sizes.width", "sizes.layers", "sizes.heads", "sizes.inner",
+            "sizes.positions", "static.pairs", "neighbours.batch", "neighbours.negatives", "neighbours.pairs", "objective.batch",
+            "optimiser.tokens", "optimiser.accumulate", "data.heldout_ids"}  # fmt: skip
+SHARES = {"vocabulary.coverage", "sizes.dropout", "neighbours.parallel", "neighbours.hidden", "objective.parallel", "objective.tlm",
+          "objective.masked", "objective.tlm_masked", "objective.whole_word", "objective.joined", "optimiser.decay",
+          "optimiser.full_softmax"}  # fmt: skip
+ABOVE_ZERO = {"static.temperature", "neighbours.temperature", "objective.temperature"}
+
+
+def check(recipe: Recipe, where: str) -> None:
+    """Raises BadRecipe where a value cannot be."""
+    for name, value in _values(recipe):
+        if name in CHOICES and value not in CHOICES[name]:
+            raise BadRecipe(f"{where}: {name} is {value!r}, wanted one of {', '.join(CHOICES[name])}")
+        if isinstance(value, int | float):
+            low, high = (1 if name in FROM_ONE else 0), (1 if name in SHARES else float("inf"))
+            if not low <= value <= high or (name in ABOVE_ZERO and value == 0):
+                wanted = f"from {low} to {high}" if name in SHARES else f"above {low}" if name in ABOVE_ZERO else f"{low} or more"
+                raise BadRecipe(f"{where}: {name} is {value}, wanted {wanted}")
+
+
+def _values(recipe: Recipe) -> Iterator[tuple[str, Any]]:
+    for name, value in dump(recipe).items():
+        if name in SECTIONS:
+            yield from ((f"{name}.{inner}", of) for inner, of in value.items())
+        else:
+            yield name, value
 
 
 def dump(recipe: Recipe) -> dict[str, Any]:

@@ -87,6 +87,8 @@ def _unflatten(flat: Mapping[str, Tensor], optimisers: Sequence[Optimizer]) -> N
             if int(owner) == i:
                 states.setdefault(int(parameter), {})[name] = value
         expected = sum(len(group["params"]) for group in optimiser.param_groups)
+        if not flat:
+            continue  # no step has been taken yet
         if len(states) != expected:
             raise ValueError(f"optimiser {i} has {expected} parameters, the file {len(states)}")
         optimiser.load_state_dict({"state": states, "param_groups": optimiser.state_dict()["param_groups"]})

@@ -34,8 +34,9 @@ def decompose(corpus: Corpus, size: int, width: int, power: float, seed: int) ->
     matrix = torch.sparse_coo_tensor(where, what, (size, int(columns)), check_invariants=True, is_coalesced=True)
     torch.manual_seed(seed)
     # Halko et al. 2011, algorithm 5.1, as PyTorch has it; the first direction is how common a piece is, so it is left out.
-    left, singular, _ = torch.svd_lowrank(matrix, q=width + 33, niter=3)
+    left, singular, _ = torch.svd_lowrank(matrix, q=min(width + 33, *matrix.shape), niter=3)
     vectors: np.ndarray = (left * singular**power)[:, 1 : width + 1].numpy()
+    vectors = np.pad(vectors, ((0, 0), (0, width - vectors.shape[1])))  # of few texts there are fewer directions
     vectors *= SPREAD / np.sqrt(np.mean(vectors[rows > 0] ** 2))
     return vectors
 
@@ -47,7 +48,7 @@ def align(encoder: Encoder, corpus: Corpus, recipe: Static, seed: int) -> Iterat
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 1 - step / recipe.steps)
     pairs = PairSampler(corpus, seed)
     for step in range(recipe.steps):
-        vectors = [_pooled(encoder, [corpus.line(i) for i in side]) for side in pairs.draw(step, recipe.pairs)]
+        vectors = [pooled(encoder, [corpus.line(i) for i in side]) for side in pairs.draw(step, recipe.pairs)]
         loss = contrast(vectors[0], vectors[1], recipe.temperature)
         optimiser.zero_grad()
         loss.backward()
@@ -72,10 +73,13 @@ class PairSampler:
         self.group = np.repeat(np.arange(len(groups)), sizes)
         per_language = np.bincount(corpus.language[self.lines], minlength=len(corpus.languages))
         weights = np.where(sizes[self.group] > 1, per_language[corpus.language[self.lines]] ** -0.5, 0.0)
-        self.cumulated = np.cumsum(weights) / weights.sum()
+        self.none = not weights.any()
+        self.cumulated = np.cumsum(weights) / max(weights.sum(), 1e-9)
 
     def draw(self, step: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Indices of lines and of their translations, at most `count`, no group twice."""
+        """Indices of lines and of their translations, at most `count`, no group twice; none where no line has a translation."""
+        if self.none:
+            return np.empty(0, np.int64), np.empty(0, np.int64)
         rng = np.random.default_rng([self.seed, step])
         first = np.searchsorted(self.cumulated, rng.random(count), side="right")
         first = first[np.unique(self.group[first], return_index=True)[1]]
@@ -86,8 +90,10 @@ class PairSampler:
 
 
 def start(corpus: Corpus, config: Config, encoder: Encoder, recipe: Static, seed: int) -> Iterator[float]:
-    """Set the encoder's embeddings as the recipe says; yields the losses of the contrastive part."""
-    if recipe.start != "random":
+    """Set the encoder's embeddings as the recipe says; yields the losses of the contrastive part. Without translations they stay random."""
+    if recipe.start == "random" or PairSampler(corpus, seed).none:
+        return
+    if recipe.start in ("svd", "contrast"):
         with torch.no_grad():
             vectors = decompose(corpus, config.vocabulary, config.width, recipe.power, seed)
             encoder.embeddings.words.weight.copy_(torch.from_numpy(vectors))
@@ -96,17 +102,17 @@ def start(corpus: Corpus, config: Config, encoder: Encoder, recipe: Static, seed
             encoder.embeddings.positions.weight.normal_(std=SPREAD / 5)
     if recipe.start == "contrast":
         yield from align(encoder, corpus, recipe, seed)
-    if recipe.start != "random" and recipe.languages:
-        tell_languages(encoder, corpus, recipe.languages)
 
 
 @torch.no_grad()
-def tell_languages(encoder: Encoder, corpus: Corpus, columns: int) -> None:
-    """Turn the table to its principal directions and give the last columns, which hold the least, to the languages.
+def tell_languages(encoder: Encoder, corpus: Corpus, columns: int, spare: int = 0) -> int:
+    """Turn the table to its principal directions and give its last columns but `spare` to the languages; says how many it gave.
 
-    A state that points along them raises the pieces of a language: the scores of a language's own unigrams are within reach of the
-    first steps, instead of some millions of tokens away.
+    Those columns hold the least. A state that points along them raises the pieces of a language: the scores of a language's own unigrams
+    are within reach of the first steps, instead of some millions of tokens away. The `spare` ones become 0.
     """
+    if len(corpus.languages) < 2:
+        return 0
     of = encoder.embeddings
     common = languages_of(corpus, len(of.words.weight))[:, : min(columns, of.words.embedding_dim // 2)]
     columns = common.shape[1]
@@ -115,11 +121,12 @@ def tell_languages(encoder: Encoder, corpus: Corpus, columns: int) -> None:
     turn = torch.linalg.svd(of.words.weight[used], full_matrices=False)[2].T
     for weight in (of.words.weight, of.positions.weight, of.types.weight, of.norm.bias):
         weight.copy_(weight @ turn)
+        weight[..., -columns - spare :] = 0
     of.norm.weight.fill_(of.norm.weight.mean())
     features = torch.from_numpy(common)
-    of.words.weight[:, -columns:] = features * spread / features[used].square().mean().sqrt()
-    of.types.weight[:, -columns:] = 0
-    of.norm.bias[-columns:] = 0
+    last = of.words.embedding_dim - spare
+    of.words.weight[:, last - columns : last] = features * spread / features[used].square().mean().sqrt()
+    return columns
 
 
 def languages_of(corpus: Corpus, size: int) -> np.ndarray:
@@ -146,7 +153,8 @@ def _incidence(corpus: Corpus, size: int) -> tuple[np.ndarray, np.ndarray, np.nd
     return pieces, ids, counts.astype(np.float64)
 
 
-def _pooled(encoder: Encoder, lines: list[np.ndarray]) -> torch.Tensor:
+def pooled(encoder: Encoder, lines: list[np.ndarray]) -> torch.Tensor:
+    """The mean of each line's embeddings, `[lines, width]`."""
     config = encoder.config
     packed, order = pack([np.concatenate([[config.bos_id], line[: config.longest - 2], [config.eos_id]]) for line in lines], config)
     (states,) = encoder(packed.to(encoder.embeddings.words.weight.device), layers=(0,))

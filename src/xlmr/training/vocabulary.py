@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import sentencepiece
 
+from xlmr.errors import BadRecipe
 from xlmr.training.corpus import Line
 from xlmr.training.recipes import Vocabulary
 
@@ -16,8 +17,16 @@ ADDED = 2  # `<pad>` and `<mask>`, which the SentencePiece model does not have
 
 
 def train(lines: Iterable[Line], recipe: Vocabulary, seed: int = 1) -> bytes:
-    """A SentencePiece model (its protobuf) learnt from the lines."""
+    """A SentencePiece model (its protobuf) learnt from the lines. Raises BadRecipe where SentencePiece cannot make one of this size."""
     model = io.BytesIO()
+    try:
+        _train(model, lines, recipe, seed)
+    except RuntimeError as error:  # it says what size it can make
+        raise BadRecipe(f"[vocabulary] size is {recipe.size}: {str(error).rpartition(']')[2].strip()}") from None
+    return model.getvalue()
+
+
+def _train(model: io.BytesIO, lines: Iterable[Line], recipe: Vocabulary, seed: int) -> None:
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(sample(lines, recipe, seed)),
         model_writer=model,
@@ -33,7 +42,6 @@ def train(lines: Iterable[Line], recipe: Vocabulary, seed: int = 1) -> bytes:
         shuffle_input_sentence=False,
         minloglevel=1,
     )
-    return model.getvalue()
 
 
 def sample(lines: Iterable[Line], recipe: Vocabulary, seed: int = 1) -> list[str]:

@@ -1,0 +1,177 @@
+"""What a run begins with, each made once and kept in a folder of it: text as tokens, static vectors, the encoder before the first step."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tokenizers
+import torch
+from tqdm import tqdm
+
+import xlmr.checkpoint
+from xlmr.checkpoint.folder import TOKENIZER, WEIGHTS
+from xlmr.config import Config
+from xlmr.errors import BadRecipe
+from xlmr.runtimes.torch import Encoder, build, export, load
+from xlmr.tokenizer import from_sentencepiece
+from xlmr.training import corpus, neighbours, static, vocabulary
+from xlmr.training.corpus import Corpus, Line
+from xlmr.training.examples import Pieces
+from xlmr.training.recipes import Recipe
+
+MADE_OF = "made_of.json"
+CORPUS, HELDOUT = "corpus.safetensors", "heldout.jsonl"
+
+
+def prepare(recipe: Recipe, start: str | None) -> None:
+    """Make what is not there yet: `data/`, and, without a checkpoint `start`, `static/`; `start/`, from which the run goes on.
+
+    Raises BadRecipe where one of them was made by another recipe, or of another text.
+    """
+    folder = Path(recipe.output)
+    data = keep(folder / "data", _data_of(recipe, start), lambda partial: _make_data(recipe, start, partial))
+    text, tokenizer = corpus.load(data / CORPUS), open_tokenizer(data / TOKENIZER)
+    seeds = {"corpus": corpus.digest(text), "seed": recipe.seed}
+    if start is not None:
+        of: dict[str, Any] = {"start": start, "weights": _hash(xlmr.checkpoint.open(start).folder / WEIGHTS)}
+        keep(folder / "start", of, lambda partial: _save(load(xlmr.checkpoint.open(start)), data, partial))
+        return
+    config = _config(recipe, tokenizer)
+    of = seeds | {"config": asdict(config), "static": {**asdict(recipe.static), "languages": None}}
+    vectors = keep(folder / "static", of, lambda partial: _save(_make_static(recipe, config, text), data, partial))
+    of |= {"static": asdict(recipe.static), "neighbours": asdict(recipe.neighbours)}
+    keep(folder / "start", of, lambda partial: _save(_make_start(recipe, vectors, text, look_at(tokenizer)), data, partial))
+
+
+def keep(folder: Path, of: Mapping[str, Any], make: Callable[[Path], None]) -> Path:
+    """The folder, which `make` fills if it is not there; it appears whole. Raises BadRecipe where it is there, made of something else."""
+    wanted = json.loads(json.dumps(of))
+    if not folder.exists():
+        partial = folder.with_name(folder.name + ".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        make(partial)
+        (partial / MADE_OF).write_text(json.dumps(wanted, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        partial.rename(folder)
+        return folder
+    found = json.loads((folder / MADE_OF).read_text(encoding="utf-8")) if (folder / MADE_OF).exists() else {}
+    if other := [name for name in wanted | found if wanted.get(name) != found.get(name)]:
+        raise BadRecipe(
+            f"{folder} was made by another recipe: {', '.join(other)} changed ({folder / MADE_OF}); "
+            "choose another output folder, or remove this one"
+        )
+    return folder
+
+
+def open_tokenizer(path: Path) -> tokenizers.Tokenizer:
+    """The vocabulary; what looks like a special token in a text is text."""
+    tokenizer = tokenizers.Tokenizer.from_file(str(path))
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+def look_at(tokenizer: tokenizers.Tokenizer) -> Pieces:
+    """What masking must know of the vocabulary."""
+    size = tokenizer.get_vocab_size()
+    ids = tokenizer.get_vocab()
+    begins = np.array([(tokenizer.id_to_token(i) or "").startswith("▁") for i in range(size)])
+    return Pieces(ids["<mask>"], size, ids["<unk>"] + 1, begins)
+
+
+def _config(recipe: Recipe, tokenizer: tokenizers.Tokenizer) -> Config:
+    of = recipe.sizes
+    return Config(vocabulary=tokenizer.get_vocab_size(), width=of.width, layers=of.layers, heads=of.heads, inner=of.inner,
+                  positions=of.positions, dropout=of.dropout, attention_dropout=of.dropout)  # fmt: skip
+
+
+def _save(encoder: Encoder, data: Path, to: Path) -> None:
+    xlmr.checkpoint.save(to, encoder.config, export(encoder), tokenizer=data / TOKENIZER)
+
+
+# -- text --
+
+
+def _data_of(recipe: Recipe, start: str | None) -> dict[str, Any]:
+    if start is not None:
+        return {"data": asdict(recipe.data), "vocabulary": _hash(xlmr.checkpoint.open(start).folder / TOKENIZER)}
+    return {"data": asdict(recipe.data), "vocabulary": asdict(recipe.vocabulary), "seed": recipe.seed}
+
+
+def _make_data(recipe: Recipe, start: str | None, to: Path) -> None:
+    tqdm.write(f"reading {recipe.data.folder}", file=sys.stderr)
+    train, heldout = corpus.split(corpus.read(recipe.data), recipe.data)
+    if not train:
+        raise BadRecipe(f"{recipe.data.folder}: no lines found; see docs/pretraining.md for what the folder holds")
+    (to / TOKENIZER).write_bytes(_vocabulary(recipe, start, train))
+    tokenizer = open_tokenizer(to / TOKENIZER)
+
+    def tokenize(texts: list[str]) -> list[list[int]]:
+        return [encoding.ids for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+
+    (to / HELDOUT).write_text("".join(json.dumps(asdict(line), ensure_ascii=False) + "\n" for line in heldout), encoding="utf-8")
+    tqdm.write("tokenising", file=sys.stderr)
+    corpus.save(corpus.encode(train, tokenize, tokenizer.get_vocab_size(), recipe.data.phrases), to / CORPUS)
+
+
+def _vocabulary(recipe: Recipe, start: str | None, train: list[Line]) -> bytes:
+    if start is not None:
+        return (xlmr.checkpoint.open(start).folder / TOKENIZER).read_bytes()
+    tqdm.write(f"learning {recipe.vocabulary.size:,} pieces from {len(train):,} lines", file=sys.stderr)
+    return from_sentencepiece(vocabulary.train(train, recipe.vocabulary, recipe.seed)).encode()
+
+
+# -- weights --
+
+
+def _make_static(recipe: Recipe, config: Config, text: Corpus) -> Encoder:
+    """Random layers on a table of static vectors."""
+    torch.manual_seed(recipe.seed)
+    encoder = build(config)
+    _run(static.start(text, config, encoder, recipe.static, recipe.seed), "static vectors", recipe.static.steps)
+    return encoder
+
+
+def _make_start(recipe: Recipe, vectors: Path, text: Corpus, pieces: Pieces) -> Encoder:
+    """The static vectors, with columns for languages and positions and a first layer that knows its neighbours."""
+    encoder = load(xlmr.checkpoint.open(vectors))
+    spare = neighbours.columns(encoder.config, recipe.neighbours.positions) if recipe.neighbours.steps else 0
+    told = 0
+    if recipe.static.languages:
+        told = static.tell_languages(encoder, text, recipe.static.languages, spare)
+    _set_head(encoder, text)
+    if recipe.neighbours.steps:
+        content = encoder.config.width - told - spare
+        losses = neighbours.learn(encoder, text, pieces, recipe.neighbours, content, recipe.seed)
+        _run(losses, "first layer", recipe.neighbours.steps)
+    return encoder
+
+
+@torch.no_grad()
+def _set_head(encoder: Encoder, text: Corpus) -> None:
+    """Scores of about unit spread around the pieces' frequencies: the first steps then have little to undo."""
+    assert encoder.head is not None
+    size = encoder.config.vocabulary
+    counts = np.bincount(text.tokens, minlength=size) + 1.0
+    encoder.head.norm.weight.fill_(1 / float(encoder.output_table()[0].norm(dim=1).mean()))
+    encoder.head.bias.copy_(torch.from_numpy(np.log(counts / counts.sum()) - np.log(1 / size)))
+
+
+def _run(losses: Iterator[float], title: str, steps: int) -> None:
+    """To the end, with progress and the mean loss."""
+    mean = None
+    for loss in (bar := tqdm(losses, title, steps, disable=None)):
+        mean = loss if mean is None else 0.98 * mean + 0.02 * loss
+        bar.set_postfix(loss=f"{mean:.3f}", refresh=False)
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
