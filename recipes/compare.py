@@ -38,7 +38,7 @@ VARIANTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "table from random numbers": {"static": {"start": "random"}},
     "table from the SVD alone": {"static": {"start": "svd"}},
     "no contrast beside": {"objective": {"contrast": 0.0}},
-    "contrast of all columns": {"objective": {"columns": 0}},
+    "contrast half-way up": {"objective": {"layer": 2}},
     "no memory of earlier sentences": {"objective": {"memory": 0}},
     "no TLM": {"objective": {"tlm": 0.0}},
     "embeddings at a tenth of the rate": {"optimiser": {"embeddings": 0.1}},

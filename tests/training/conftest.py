@@ -36,7 +36,7 @@ def write_recipe(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callab
             "sizes": "width = 32\nlayers = 2\nheads = 2\ninner = 64\npositions = 66",
             "static": "steps = 5\npairs = 16\nlanguages = 4",
             "neighbours": "steps = 3\nbatch = 256\npairs = 8\nnegatives = 32",
-            "objective": "memory = 32\nlayer = 1\nbatch = 1024\nlongest = 64\nnegatives = 64",
+            "objective": "memory = 32\nbatch = 1024\nlongest = 64\nnegatives = 64",
             "optimiser": "tokens = 12288\nwarmup = 1024",
         }
         body |= {name: body[name] + "\n" + more for name, more in sections.items() if name in body}

@@ -64,6 +64,20 @@ def test_what_is_learnt_alone_is_what_the_whole_model_does(monkeypatch: pytest.M
 
 
 @torch.no_grad()
+def test_a_sentence_is_the_mean_of_the_models_states(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its inner pieces alone here: at the edges the model finds nothing at an offset, and the shortcut the edge."""
+    monkeypatch.setattr(neighbours, "PEAK", 200.0)
+    monkeypatch.setattr(neighbours, "OFFSETS", (None, -1, 1, None))
+    encoder = wired()
+    given = lines(9, 14, 30)
+    found = neighbours.sentences(encoder, neighbours.lay(given, CONFIG), PIECES)
+    for line, vector in zip(given, found, strict=True):
+        packed, _ = pack([np.concatenate([[0], line, [2]])], CONFIG)
+        (states,) = encoder(packed)
+        torch.testing.assert_close(states[1:-1].mean(0), vector, atol=2e-4, rtol=0)
+
+
+@torch.no_grad()
 def test_a_hidden_piece_is_not_read_where_it_is_asked_for() -> None:
     encoder = wired()
     laid = neighbours.lay(lines(12), CONFIG)
@@ -121,7 +135,7 @@ def test_it_learns_what_stands_beside_what() -> None:
     torch.manual_seed(0)
     encoder = build(CONFIG)
     recipe = Neighbours(steps=120, batch=512, negatives=200, pairs=16, hidden=0.0, rate=1e-2)
-    losses = list(neighbours.learn(encoder, chain(), PIECES, recipe, content=64, seed=1))
+    losses = list(neighbours.learn(encoder, chain(), PIECES, recipe, seed=1))
     assert np.mean(losses[-10:]) < 0.3 < np.log(40) - 1 < losses[0]
     encoder.eval()
     ids = np.array([0, *(4 + (3 + step * 7) % 20 for step in range(9)), 2])
@@ -135,7 +149,7 @@ def test_it_learns_what_stands_beside_what() -> None:
 def test_the_positions_columns_stay_the_positions_alone() -> None:
     torch.manual_seed(0)
     encoder = build(CONFIG)
-    for _ in neighbours.learn(encoder, chain(), PIECES, Neighbours(steps=5, batch=128, negatives=50, pairs=8), content=64, seed=1):
+    for _ in neighbours.learn(encoder, chain(), PIECES, Neighbours(steps=5, batch=128, negatives=50, pairs=8), seed=1):
         pass
     kept = neighbours.columns(CONFIG, WANTED)
     assert not encoder.embeddings.words.weight[:, -kept:].any()
@@ -146,7 +160,7 @@ def test_the_same_seed_learns_the_same() -> None:
     def once() -> dict[str, torch.Tensor]:
         torch.manual_seed(4)
         encoder = build(CONFIG)
-        list(neighbours.learn(encoder, chain(), PIECES, Neighbours(steps=4, batch=128, negatives=50, pairs=8), content=64, seed=1))
+        list(neighbours.learn(encoder, chain(), PIECES, Neighbours(steps=4, batch=128, negatives=50, pairs=8), seed=1))
         return encoder.state_dict()
 
     first, second = once(), once()

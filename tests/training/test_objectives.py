@@ -85,13 +85,13 @@ def test_losses_find_picks_and_pairs_wherever_packing_puts_them(pairs: int) -> N
     ids = list(map(np.array, ([0, 7, 49, 9, 2], [0, 8, 2], [0, 4, 5, 49, 2], [0, 49, 6, 2], [0, 11, 49, 13, 14, 2])))
     targets = [np.where(of == 49, 20 + i, -1) for i, of in enumerate(ids)]
     with torch.no_grad():
-        masked, contrasted = Losses(encoder, 0.1)(inputs(Batch(ids, targets, pairs), CONFIG, CPU))
+        masked, contrasted = Losses(encoder, 0.1)(inputs(Batch(ids, targets, pairs, 49), CONFIG, CPU))
     encoder.requires_grad_(False)
     alone, vectors = 0.0, []
     for of, wanted in zip(ids, targets, strict=True):
         packed, _ = pack([of], CONFIG)
         (states,) = encoder(packed)
-        vectors.append(states.mean(0))
+        vectors.append(states[of != 49].mean(0))
         for place in np.flatnonzero(wanted >= 0):
             alone += F.cross_entropy(encoder.logits(states[place][None]), torch.tensor([wanted[place]])).item()
     assert float(masked) == pytest.approx(alone, rel=1e-5)
@@ -101,10 +101,10 @@ def test_losses_find_picks_and_pairs_wherever_packing_puts_them(pairs: int) -> N
 
 def remembering(pairs: int, memory: int) -> tuple[Losses, Batch]:
     torch.manual_seed(0)
-    losses = Losses(build(CONFIG), 0.1, columns=12, memory=memory)
+    losses = Losses(build(CONFIG), 0.1, memory=memory)
     rng = np.random.default_rng(0)
-    ids = [np.array([0, *rng.integers(4, 50, 3), 2]) for _ in range(2 * pairs)]
-    return losses, Batch(ids, [np.full(5, -1) for _ in ids], pairs)
+    ids = [np.array([0, *rng.integers(4, 49, 3), 2]) for _ in range(2 * pairs)]
+    return losses, Batch(ids, [np.full(5, -1) for _ in ids], pairs, 49)
 
 
 def test_a_translation_is_told_from_earlier_sentences_too() -> None:
@@ -113,7 +113,7 @@ def test_a_translation_is_told_from_earlier_sentences_too() -> None:
     assert second > first  # the same pairs again: now each has its double among the others
     packed, order = pack(batch.ids, CONFIG)
     (states,) = losses.encoder(packed)
-    vectors = pool(states, packed)[np.argsort(order), :12]
+    vectors = pool(states, packed)[np.argsort(order)]
     assert len(losses.memory) == losses.remembered == 8
     known = F.normalize(vectors, dim=-1)[[1, 3, 5, 0, 2, 4]]
     torch.testing.assert_close(losses.memory, torch.cat([known, known[:2]]), atol=1e-5, rtol=0)
@@ -132,3 +132,15 @@ def test_no_gradient_goes_to_earlier_steps() -> None:
     for _ in range(3):
         losses(inputs(batch, CONFIG, CPU))[1].backward()
     assert losses.memory.grad is None
+
+
+def test_hidden_pieces_are_not_contrasted() -> None:
+    """Another piece, hidden as well, changes nothing but the place it is predicted at."""
+    torch.manual_seed(0)
+    losses = Losses(build(CONFIG), 0.1).eval()
+    ids = list(map(np.array, ([0, 7, 49, 9, 2], [0, 8, 5, 2])))
+    packed, order = pack(ids, CONFIG)
+    (states,) = losses.encoder(packed)
+    shown = pool(states, packed, packed.ids == 49)[np.argsort(order)]
+    torch.testing.assert_close(shown[0], states[-5:][[0, 1, 3, 4]].mean(0))
+    torch.testing.assert_close(shown[1], states[:4].mean(0))

@@ -215,3 +215,20 @@ def test_what_a_run_begins_with_is_kept(straight: Path) -> None:
     static, start = (checkpoint.weights(checkpoint.open(straight / name)) for name in ("static", "start"))
     assert not np.array_equal(static["embeddings.words.weight"], start["embeddings.words.weight"])
     assert not start["embeddings.words.weight"][:, -8:].any()  # the positions' columns
+
+
+def test_a_run_is_not_made_shorter_than_it_has_become(write_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = write_recipe(tmp_path / "run")
+    recipe.write_text(recipe.read_text().replace("minutes = 60", "minutes = 0"))
+    interrupted(monkeypatch, recipe, "_log", 7)
+    recipe.write_text(recipe.read_text().replace("tokens = 12288", "tokens = 8192"))
+    with pytest.raises(BadRecipe, match=r"is at step \d+, and the shorter run's rate would fall from step 6 on; wanted more tokens"):
+        pretrain(recipe, resume=True)
+
+
+def test_a_trunk_that_was_not_written_is_written_on_resuming(write_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = write_recipe(tmp_path / "run", optimiser="decay = 0.5")
+    interrupted(monkeypatch, recipe, "_keep_trunk", 1)
+    assert not (tmp_path / "run" / "trunk").exists()
+    pretrain(recipe, resume=True)
+    assert json.loads((tmp_path / "run" / "trunk" / "state.json").read_text())["step"] == 6

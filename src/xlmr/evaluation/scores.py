@@ -34,16 +34,16 @@ SOURCES = ("heldout", "sib200")
 class Counts:
     """How much is measured; of each language, unless said otherwise."""
 
-    words: int = 60
+    words: int = 120
     """Hidden words in held-out lines."""
-    foreign_words: int = 40
+    foreign_words: int = 60
     """Hidden words in text that is none of the training text's kind: SIB-200's development sentences."""
-    pieces: int = 50
+    pieces: int = 100
     """Hidden pieces for bits per character, in held-out lines."""
-    transfer: int = 30
-    train_sentences: int = 1_500
+    transfer: int = 60
+    train_sentences: int = 2_000
     """English sentences that part-of-speech probes learn from."""
-    dev_sentences: int = 150
+    dev_sentences: int = 300
     """Sentences they are asked in."""
 
 
@@ -170,19 +170,24 @@ def transferred(subject: Subject) -> dict[str, Any]:
 STATIC = range(1)
 Files = Callable[[Subject], list[Path]]
 PARTS: dict[str, tuple[Files, Callable[[Subject], dict[str, Any]]]] = {
-    "prediction": (lambda of: _files(of.model, of.heldout_file), predicted_by_model),
-    "counts": (lambda of: [of.model / TOKENIZER, of.corpus_file, of.heldout_file], predicted_by_counts),
-    "retrieval": (lambda of: _files(of.model, of.heldout_file), lambda of: retrieved(of, of.encoder, of.layers)),
-    "retrieval of static vectors": (lambda of: _files(of.start, of.heldout_file), lambda of: retrieved(of, of.static, STATIC)),
-    "probes": (lambda of: _files(of.model), lambda of: probed(of, of.encoder, of.layers)),
-    "probes of static vectors": (lambda of: _files(of.start), lambda of: probed(of, of.static, STATIC)),
-    "transfer": (lambda of: _files(of.model, of.heldout_file), transferred),
+    "prediction": (lambda of: _files(of, of.model, "sib200"), predicted_by_model),
+    "counts": (lambda of: [of.model / TOKENIZER, of.corpus_file, of.heldout_file, *_set(of, "sib200")], predicted_by_counts),
+    "retrieval": (lambda of: _files(of, of.model, "tatoeba"), lambda of: retrieved(of, of.encoder, of.layers)),
+    "retrieval of static vectors": (lambda of: _files(of, of.start, "tatoeba"), lambda of: retrieved(of, of.static, STATIC)),
+    "probes": (lambda of: _files(of, of.model, "udpos", "sib200"), lambda of: probed(of, of.encoder, of.layers)),
+    "probes of static vectors": (lambda of: _files(of, of.start, "udpos", "sib200"), lambda of: probed(of, of.static, STATIC)),
+    "transfer": (lambda of: _files(of, of.model), transferred),
 }
 """Of what files each part is, and how it is measured."""
 
 
-def _files(model: Path, *others: Path) -> list[Path]:
-    return [model / WEIGHTS, model / TOKENIZER, *others]
+def _files(of: Subject, model: Path, *sets: str) -> list[Path]:
+    """A model's, the held-out lines and the published sets."""
+    return [model / WEIGHTS, model / TOKENIZER, of.heldout_file, *(path for name in sets for path in _set(of, name))]
+
+
+def _set(of: Subject, name: str) -> list[Path]:
+    return sorted(path for path in (of.bench / name).iterdir() if path.is_file())
 
 
 def file_hash(path: Path) -> str:

@@ -143,14 +143,11 @@ def _make_start(recipe: Recipe, vectors: Path, text: Corpus, pieces: Pieces) -> 
     """The static vectors, with columns for languages and positions and a first layer that knows its neighbours."""
     encoder = load(xlmr.checkpoint.open(vectors))
     spare = neighbours.columns(encoder.config, recipe.neighbours.positions) if recipe.neighbours.steps else 0
-    told = 0
     if recipe.static.languages:
-        told = static.tell_languages(encoder, text, recipe.static.languages, spare)
+        static.tell_languages(encoder, text, recipe.static.languages, spare)
     _set_head(encoder, text)
     if recipe.neighbours.steps:
-        content = encoder.config.width - told - spare
-        losses = neighbours.learn(encoder, text, pieces, recipe.neighbours, content, recipe.seed)
-        _run(losses, "first layer", recipe.neighbours.steps)
+        _run(neighbours.learn(encoder, text, pieces, recipe.neighbours, recipe.seed), "first layer", recipe.neighbours.steps)
     return encoder
 
 

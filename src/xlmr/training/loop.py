@@ -187,13 +187,18 @@ def _resume(task: Task, optimisers: Sequence[Optimizer], plan: Plan, accelerator
         if trunk is None:
             raise BadRecipe(f"{plan.folder / 'trunk'}: not there, so the run cannot be made longer; it holds the state before the decay")
         found, raw = trunk, states.read_progress(trunk)
-    if raw["identity"] != plan.identity or raw["step"] > plan.steps - plan.decay * (raw["steps"] != plan.steps):
+    if raw["identity"] != plan.identity:
         raise BadRecipe(f"{found} is of another recipe; resume it with its own, or choose another output folder")
+    if raw["steps"] != plan.steps and raw["step"] > plan.steps - plan.decay:
+        raise BadRecipe(f"{found} is at step {raw['step']}, and the shorter run's rate would fall from step {plan.steps - plan.decay} on; "
+                        "wanted more tokens")  # fmt: skip
     states.load(found, accelerator.unwrap_model(task.model), optimisers)
     task.restore(raw["task"])
     progress = Progress(**{name: raw[name] for name in KEPT})
     if accelerator.is_main_process:
         _cut_log(plan.folder / "log.jsonl", progress.step)
+        if progress.step == plan.steps - plan.decay:  # in case the run was killed between state and trunk
+            _keep_trunk(plan.folder)
     return progress
 
 
@@ -204,11 +209,16 @@ def _save(task: Task, optimisers: Sequence[Optimizer], plan: Plan, accelerator: 
         raw |= {name: getattr(progress, name) for name in KEPT}
         states.save(plan.folder / "state", accelerator.unwrap_model(task.model), optimisers, raw)
         if progress.step == plan.steps - plan.decay:
-            copy = plan.folder / "trunk.partial"
-            shutil.rmtree(copy, ignore_errors=True)
-            shutil.copytree(plan.folder / "state", copy)
-            states.replace(copy, plan.folder / "trunk")
+            _keep_trunk(plan.folder)
     accelerator.wait_for_everyone()
+
+
+def _keep_trunk(folder: Path) -> None:
+    """A copy of the state, from which a longer plan can go on."""
+    copy = folder / "trunk.partial"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(states.find(folder / "state") or folder / "state", copy)
+    states.replace(copy, folder / "trunk")
 
 
 def _log(plan: Plan, progress: Progress, accelerator: Accelerator, bar: Any) -> None:

@@ -24,7 +24,7 @@ from xlmr.training.corpus import Corpus
 from xlmr.training.examples import Pieces, Sampler, pools_of, weights_of
 from xlmr.training.objectives import contrast, draw_negatives, frequencies, sampled_softmax
 from xlmr.training.recipes import Neighbours
-from xlmr.training.static import PairSampler, pooled
+from xlmr.training.static import PairSampler
 
 OFFSETS = (-1, 1, None, -2, 2, None, -1, 1)
 """Where a head looks, in turn; None reads all places alike."""
@@ -129,22 +129,38 @@ def _look(encoder: Encoder, angles: Tensor) -> None:
 
 
 def predict(encoder: Encoder, lines: Lines, pieces: Pieces, hidden: np.ndarray) -> tuple[Tensor, np.ndarray]:
-    """What the first layer makes of each piece's place when that piece is hidden: transformed states `[picks, width]`, for the head's
+    """What the model makes of each piece's place when that piece is hidden: transformed states `[picks, width]`, for the head's
     matrix, and the picks, int64 `[picks]`, all that are no special token.
 
     `hidden`, bool `[tokens]`, are hidden from all others too.
     """
-    config, first = encoder.config, _layers(encoder)[0]
     picks = np.flatnonzero(lines.ids >= pieces.first)
-    positions = torch.from_numpy(lines.place + config.pad_id + 1)
-    read = first.value(encoder.embeddings(torch.from_numpy(np.where(hidden, pieces.mask_id, lines.ids)), positions))
+    positions = torch.from_numpy(lines.place + encoder.config.pad_id + 1)
+    read = encoder.embeddings(torch.from_numpy(np.where(hidden, pieces.mask_id, lines.ids)), positions)
     own = encoder.embeddings(torch.full((len(picks),), pieces.mask_id), positions[picks])
-    size = config.width // config.heads
-    inside = first.value(own).split(size, 1)
-    parts = [_at(of, lines, picks, offset) if offset is not None else _mean(of, lines, picks, inside[head])
-             for head, (of, offset) in enumerate(zip(read.split(size, 1), offsets(config), strict=True))]  # fmt: skip
+    return encoder.transform(_states(encoder, lines, picks, read, own)), picks
+
+
+def sentences(encoder: Encoder, lines: Lines, pieces: Pieces) -> Tensor:
+    """Each line's mean state, `[lines, width]`, of its pieces that are no special token."""
+    picks = np.flatnonzero(lines.ids >= pieces.first)
+    read = encoder.embeddings(torch.from_numpy(lines.ids), torch.from_numpy(lines.place + encoder.config.pad_id + 1))
+    states = _states(encoder, lines, picks, read, read[picks])
+    row = lines.row[picks]
+    summed = states.new_zeros(len(lines.lengths), states.shape[1]).index_add(0, torch.from_numpy(row), states)
+    return summed / torch.from_numpy(np.bincount(row, minlength=len(lines.lengths))).clamp(min=1)[:, None]
+
+
+def _states(encoder: Encoder, lines: Lines, picks: np.ndarray, read: Tensor, own: Tensor) -> Tensor:
+    """The first layer's states at the picks, `[picks, width]`: there stands `own` `[picks, width]`, elsewhere `read` `[tokens, width]`."""
+    first = _layers(encoder)[0]
+    size = encoder.config.width // encoder.config.heads
+    values, inside = first.value(read).split(size, 1), first.value(own).split(size, 1)
+    parts = [_at(values[head], lines, picks, offset) if offset is not None else _mean(values[head], lines, picks, inside[head])
+             for head, offset in enumerate(offsets(encoder.config))]  # fmt: skip
     states = first.attention_norm(own + first.attention_out(torch.cat(parts, 1)))
-    return encoder.transform(first.output_norm(states + first.shrink(F.gelu(first.grow(states))))), picks
+    normed: Tensor = first.output_norm(states + first.shrink(F.gelu(first.grow(states))))
+    return normed
 
 
 def _at(values: Tensor, lines: Lines, picks: np.ndarray, offset: int) -> Tensor:
@@ -160,10 +176,10 @@ def _mean(values: Tensor, lines: Lines, picks: np.ndarray, own: Tensor) -> Tenso
     return (sums - values[picks] + own) / torch.from_numpy(lines.lengths[lines.row[picks]])[:, None]
 
 
-def learn(encoder: Encoder, corpus: Corpus, pieces: Pieces, recipe: Neighbours, content: int, seed: int) -> Iterator[float]:
+def learn(encoder: Encoder, corpus: Corpus, pieces: Pieces, recipe: Neighbours, seed: int) -> Iterator[float]:
     """Wire the encoder, then teach its table, first layer and head; one loss a step, nats per piece.
 
-    The table's first `content` columns go on meaning the same in all languages: they are contrasted beside.
+    Translations are contrasted beside, so that what the layer makes of a sentence goes on meaning the same in all languages.
     """
     config = encoder.config
     torch.manual_seed(seed)
@@ -180,8 +196,9 @@ def learn(encoder: Encoder, corpus: Corpus, pieces: Pieces, recipe: Neighbours, 
         loss = sampled_softmax(states, torch.from_numpy(lines.ids[picks]), *encoder.output_table(), negatives) / max(1, len(picks))
         predicted = loss.item()
         if not pairs.none and recipe.contrast:
-            sides = [pooled(encoder, [corpus.line(i)[:LONGEST] for i in side])[:, :content] for side in pairs.draw(step, recipe.pairs)]
-            loss = loss + recipe.contrast * contrast(sides[0], sides[1], recipe.temperature)
+            sides = [lay([corpus.line(i)[:LONGEST] for i in side], config) for side in pairs.draw(step, recipe.pairs)]
+            vectors = [sentences(encoder, side, pieces) for side in sides]
+            loss = loss + recipe.contrast * contrast(vectors[0], vectors[1], recipe.temperature)
         loss.backward()
         words = encoder.embeddings.words.weight.grad
         assert words is not None

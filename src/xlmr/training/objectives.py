@@ -25,6 +25,8 @@ class Inputs:
     """int64 `[picks]`: packed tokens to be predicted."""
     targets: Tensor
     """int64 `[picks]`."""
+    hidden: Tensor
+    """bool `[tokens]`: packed tokens that are `<mask>`."""
     pairs: Tensor
     """int64 `[2, pairs]`: packed rows that are translations of each other."""
     all_pairs: int
@@ -48,8 +50,9 @@ def inputs(batch: Batch, config: Config, device: torch.device, *, all_pairs: int
     picks = np.flatnonzero(targets >= 0)
     place = np.argsort(order)
     pairs = place[: 2 * batch.pairs].reshape(-1, 2).T
+    hidden = packed.ids == batch.mask_id
     at, wanted, paired = (torch.from_numpy(np.ascontiguousarray(of)).to(device) for of in (picks, targets[picks], pairs))
-    return Inputs(packed.to(device), at, wanted, paired, batch.pairs if all_pairs is None else all_pairs)
+    return Inputs(packed.to(device), at, wanted, hidden.to(device), paired, batch.pairs if all_pairs is None else all_pairs)
 
 
 def frequencies(corpus: Corpus, size: int) -> np.ndarray:
@@ -70,18 +73,18 @@ def draw_negatives(rng: np.random.Generator, chances: np.ndarray, count: int, de
 class Losses(nn.Module):
     """An encoder with its losses, as one module, so that data-parallel training sees all of the work in `forward`.
 
-    What is contrasted are the first `columns` numbers (0: all) of a sequence's mean state after `layer`. A translation is also told from
+    What is contrasted are the mean states after `layer` of the pieces that are not hidden. Of the last layer nothing else reads those, so
+    they are free to mean the same in all languages, whatever the predictions at the hidden ones need. A translation is also told from
     the last `memory` vectors of earlier steps (Wang et al. 2020, cross-batch memory), which are part of the module's state.
     """
 
     memory: Tensor
     remembered: Tensor
 
-    def __init__(self, encoder: Encoder, temperature: float, layer: int = -1, *, columns: int = 0, memory: int = 0) -> None:
+    def __init__(self, encoder: Encoder, temperature: float, layer: int = -1, memory: int = 0) -> None:
         super().__init__()
         self.encoder, self.temperature, self.layer = encoder, temperature, layer
-        self.columns = columns or encoder.config.width
-        self.register_buffer("memory", torch.zeros(memory, self.columns))
+        self.register_buffer("memory", torch.zeros(memory, encoder.config.width))
         self.register_buffer("remembered", torch.zeros((), dtype=torch.int64))
 
     def forward(self, given: Inputs, negatives: Negatives | None = None) -> tuple[Tensor, Tensor]:
@@ -93,7 +96,7 @@ class Losses(nn.Module):
             masked = full_softmax(transformed, given.targets, matrix, bias)
         else:
             masked = sampled_softmax(transformed, given.targets, matrix, bias, negatives)
-        return masked, self._contrast(pool(contrasted, given.packed)[:, : self.columns], given)
+        return masked, self._contrast(pool(contrasted, given.packed, given.hidden), given)
 
     def _contrast(self, vectors: Tensor, given: Inputs) -> Tensor:
         a, b = (_everywhere(vectors[rows], given.all_pairs) for rows in given.pairs)
@@ -127,10 +130,11 @@ def sampled_softmax(x: Tensor, targets: Tensor, matrix: Tensor, bias: Tensor, ne
     return (torch.logsumexp(torch.cat([own[:, None], scores], 1).float(), 1) - own.float()).sum()
 
 
-def pool(states: Tensor, packed: Packed) -> Tensor:
-    """Mean of each sequence's states, `[rows, width]`, `<s>` and `</s>` included."""
-    summed = states.new_zeros(packed.rows, states.shape[-1]).index_add_(0, packed.row, states)
-    return summed / torch.bincount(packed.row, minlength=packed.rows).clamp(min=1)[:, None].to(states.dtype)
+def pool(states: Tensor, packed: Packed, hidden: Tensor | None = None) -> Tensor:
+    """Mean of each sequence's states, `[rows, width]`, `<s>` and `</s>` included, the `hidden` ones not."""
+    weights = states.new_ones(len(states)) if hidden is None else (~hidden).to(states.dtype)
+    summed = states.new_zeros(packed.rows, states.shape[-1]).index_add_(0, packed.row, states * weights[:, None])
+    return summed / weights.new_zeros(packed.rows).index_add_(0, packed.row, weights).clamp(min=1)[:, None]
 
 
 def contrast(a: Tensor, b: Tensor, temperature: float, others: Tensor | None = None) -> Tensor:

@@ -96,7 +96,7 @@ class Pretraining:
                 f"[objective] longest is {recipe.objective.longest}, wanted 8 to the {encoder.config.longest} tokens of the model"
             )
         of = recipe.objective
-        self.model: torch.nn.Module = Losses(encoder, of.temperature, of.layer, columns=of.columns, memory=of.memory)
+        self.model: torch.nn.Module = Losses(encoder, of.temperature, of.layer, of.memory)
         self.corpus_digest = corpus.digest(data)
         pieces = beginning.look_at(tokenizer)
         self.examples = Examples(data, pieces, encoder.config, recipe.objective, recipe.seed)
@@ -159,5 +159,5 @@ def _heldout_batches(path: Path, tokenizer: tokenizers.Tokenizer, examples: Exam
         ids = [np.asarray(of.ids) for of in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
         hidden, targets = examples.hide_lines(np.random.default_rng([0, i]), ids)
         if any((of >= 0).any() for of in targets):
-            batches[language] = Batch(hidden, targets, 0)
+            batches[language] = Batch(hidden, targets, 0, examples.pieces.mask_id)
     return batches

@@ -50,7 +50,7 @@ class Sizes:
 
     width: int = 256
     layers: int = 4
-    heads: int = 4
+    heads: int = 8
     inner: int = 1_024
     positions: int = 514
     dropout: float = 0.0
@@ -76,11 +76,11 @@ class Static:
 class Neighbours:
     """The start of the first layer: heads that look at a piece's neighbours, learnt before the run."""
 
-    steps: int = 3_000
+    steps: int = 1_500
     """0 leaves it out."""
     positions: int = 32
     """Columns of the table kept for the positions, the last."""
-    batch: int = 8_192
+    batch: int = 6_144
     """Tokens a step, each of which is predicted."""
     exponent: float = 0.5
     """Languages are sampled by tokens to this power."""
@@ -93,7 +93,7 @@ class Neighbours:
     """Pieces a prediction is compared with (sampled softmax)."""
     contrast: float = 0.3
     """Weight of the contrast of translations, so that the table stays one of all languages."""
-    pairs: int = 128
+    pairs: int = 192
     temperature: float = 0.05
 
 
@@ -115,12 +115,10 @@ class Objective:
     """The same, on the side of a joined pair that is to be read from its translation."""
     whole_word: float = 0.5
     """Share of sequences whose words are masked whole."""
-    contrast: float = 0.3
+    contrast: float = 0.1
     """Weight of the contrastive loss; 0 leaves it out."""
-    layer: int = 2
-    """The layer whose states are contrasted; those above are free to be of one language, as predicting pieces asks of them."""
-    columns: int = 0
-    """Columns of those states that are contrasted, the first so many; 0 takes all. The last ones begin as the languages' and positions'."""
+    layer: int = -1
+    """The layer whose states are contrasted."""
     memory: int = 1_024
     """Sentences of earlier steps that a translation is also told from (Wang et al. 2020, cross-batch memory)."""
     temperature: float = 0.05
@@ -128,7 +126,7 @@ class Objective:
     """Share of the monolingual tokens in lines joined to long sequences, so that every position is learnt."""
     longest: int = 128
     """Tokens of an example that is not joined."""
-    negatives: int = 4_096
+    negatives: int = 8_192
     """Pieces a prediction is compared with (sampled softmax); 0 compares with all."""
 
 
@@ -207,6 +205,7 @@ FROM_ONE = {"log", "evaluate", "vocabulary.size", "vocabulary.characters", "size
 SHARES = {"vocabulary.coverage", "sizes.dropout", "neighbours.parallel", "neighbours.hidden", "objective.parallel", "objective.tlm",
           "objective.masked", "objective.tlm_masked", "objective.whole_word", "objective.joined", "optimiser.decay",
           "optimiser.full_softmax"}  # fmt: skip
+FROM_BELOW = {"objective.layer": -1_000}  # counted from the end; the encoder knows its own
 ABOVE_ZERO = {"static.temperature", "neighbours.temperature", "objective.temperature"}
 
 
@@ -216,7 +215,7 @@ def check(recipe: Recipe, where: str) -> None:
         if name in CHOICES and value not in CHOICES[name]:
             raise BadRecipe(f"{where}: {name} is {value!r}, wanted one of {', '.join(CHOICES[name])}")
         if isinstance(value, int | float):
-            low, high = (1 if name in FROM_ONE else 0), (1 if name in SHARES else float("inf"))
+            low, high = (1 if name in FROM_ONE else FROM_BELOW.get(name, 0)), (1 if name in SHARES else float("inf"))
             if not low <= value <= high or (name in ABOVE_ZERO and value == 0):
                 wanted = f"from {low} to {high}" if name in SHARES else f"above {low}" if name in ABOVE_ZERO else f"{low} or more"
                 raise BadRecipe(f"{where}: {name} is {value}, wanted {wanted}")
