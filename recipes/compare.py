@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from small import finished
 
 from xlmr import encoder as encoders
 from xlmr.evaluation import benchmarks, retrieval
@@ -49,14 +50,12 @@ VARIANTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
 
 
 @click.command(help=__doc__)
-@click.argument("names", nargs=-1, metavar="[VARIANT…]")
+@click.argument("names", nargs=-1, metavar="[VARIANT…]", type=click.Choice(list(VARIANTS)))
 @click.option("--tokens", default=500_000, show_default=True, help="Length of each run.")
 def main(names: tuple[str, ...], tokens: int) -> None:
     """Make the runs, print the table."""
     recipe = recipes.read(RECIPE)
-    print(
-        f"| {tokens / 1e6:g} M tokens | held-out loss | held-out retrieval, layer {recipe.objective.layer} | centred |\n|---|--:|--:|--:|"
-    )
+    print(f"| {tokens / 1e6:g} M tokens | held-out loss | held-out retrieval, layer contrasted | centred |\n|---|--:|--:|--:|")
     for name in names or VARIANTS:
         print(row(name, run(recipe, name, tokens)), flush=True)
 
@@ -64,7 +63,7 @@ def main(names: tuple[str, ...], tokens: int) -> None:
 def run(recipe: Recipe, name: str, tokens: int) -> Recipe:
     """Run a variant, unless that has been done; gives its recipe."""
     unchanged, changed = (variant(recipe, of, tokens) for of in (next(iter(VARIANTS)), name))
-    if not Path(changed.output, "model").exists():
+    if not finished(changed):
         borrow(changed, recipe)
         borrow(changed, unchanged)
         pretraining.run(changed, resume=states.find(Path(changed.output, "state")) is not None)
@@ -92,7 +91,8 @@ def borrow(changed: Recipe, of: Recipe) -> None:
     for name, same in (("data", True), ("static", vectors(changed) == vectors(of)), ("start", start(changed) == start(of))):
         found, wanted = Path(of.output, name), Path(changed.output, name)
         if same and found.exists() and not wanted.exists():
-            shutil.copytree(found, wanted.with_name(name + ".partial"), copy_function=os.link, dirs_exist_ok=True)
+            shutil.rmtree(wanted.with_name(name + ".partial"), ignore_errors=True)
+            shutil.copytree(found, wanted.with_name(name + ".partial"), copy_function=os.link)  # nothing in it is ever written to
             wanted.with_name(name + ".partial").rename(wanted)
 
 

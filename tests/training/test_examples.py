@@ -107,6 +107,17 @@ def test_parts_make_up_the_batch(made: corpus.Corpus) -> None:
     assert together == sorted(tuple(ids) for ids in batch.ids)
 
 
+@pytest.mark.parametrize(("parts", "processes"), [(1, 2), (2, 2), (3, 4)])
+def test_what_is_contrasted_together_does_not_depend_on_the_processes(made: corpus.Corpus, parts: int, processes: int) -> None:
+    """The pairs of a part, dealt out to processes and taken back in turn, lie as one process has them."""
+    batch = examples(made, tlm=0.0).batch(0)
+    for i in range(parts):
+        part = batch.part(i, parts)
+        shares = [part.part(process, processes) for process in range(processes)]
+        dealt = [shares[pair % processes].ids[2 * (pair // processes)] for pair in range(part.pairs)]
+        assert [ids.tolist() for ids in dealt] == [ids.tolist() for ids in part.ids[: 2 * part.pairs : 2]]
+
+
 def test_joined_sequences_fill_the_model_and_no_more(made: corpus.Corpus) -> None:
     lengths = [len(ids) for ids in examples(made, parallel=0.0, joined=1.0).batch(0).ids]
     assert max(lengths) == CONFIG.longest

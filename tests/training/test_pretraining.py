@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tales import write
 
 from xlmr import checkpoint
 from xlmr.errors import BadRecipe
@@ -204,6 +206,29 @@ def test_a_vocabulary_that_cannot_be_is_told(write_recipe: Recipe, tmp_path: Pat
     assert not (tmp_path / "run" / "data").exists()
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"objective": "layer = 3"}, r"\[objective\] layer is 3, wanted -3 to 2"),
+        ({"neighbours": "positions = 1"}, r"\[neighbours\] positions is 1 and a head 16 wide"),
+    ],
+)
+def test_what_cannot_be_learnt_is_told(write_recipe: Recipe, tmp_path: Path, changes: dict[str, str], message: str) -> None:
+    with pytest.raises(BadRecipe, match=message):
+        pretrain(write_recipe(tmp_path / "run", **changes))
+    assert not (tmp_path / "run" / "start").exists()
+
+
+def test_a_lexicon_alone_is_no_text(write_recipe: Recipe, tmp_path: Path) -> None:
+    folder = tmp_path / "text" / "parallel" / "lexicon"
+    write(folder / "en.tsv.xz", ["1\tcat", "2\tdog"])
+    recipe = write_recipe(tmp_path / "run")
+    body = re.sub(r"folder = .*", f'folder = "{(tmp_path / "text").as_posix()}"', recipe.read_text())
+    recipe.write_text(body)
+    with pytest.raises(BadRecipe, match="found words and phrases alone"):
+        pretrain(recipe)
+
+
 def test_what_was_made_of_other_vectors_is_not_used(straight: Path, write_recipe: Recipe, tmp_path: Path) -> None:
     shutil.copytree(straight / "data", tmp_path / "data")
     shutil.copytree(straight / "static", tmp_path / "static")
@@ -220,7 +245,7 @@ def test_what_a_run_begins_with_is_kept(straight: Path) -> None:
 def test_a_run_is_not_made_shorter_than_it_has_become(write_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = write_recipe(tmp_path / "run")
     recipe.write_text(recipe.read_text().replace("minutes = 60", "minutes = 0"))
-    interrupted(monkeypatch, recipe, "_log", 7)
+    interrupted(monkeypatch, recipe, "_log", 8)
     recipe.write_text(recipe.read_text().replace("tokens = 12288", "tokens = 8192"))
     with pytest.raises(BadRecipe, match=r"is at step \d+, and the shorter run's rate would fall from step 6 on; wanted more tokens"):
         pretrain(recipe, resume=True)

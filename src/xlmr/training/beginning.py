@@ -19,7 +19,7 @@ from tqdm import tqdm
 import xlmr.checkpoint
 from xlmr.checkpoint.folder import TOKENIZER, WEIGHTS
 from xlmr.config import Config
-from xlmr.errors import BadRecipe
+from xlmr.errors import BadCheckpoint, BadRecipe
 from xlmr.runtimes.torch import Encoder, build, export, load
 from xlmr.tokenizer import from_sentencepiece
 from xlmr.training import corpus, neighbours, static, vocabulary
@@ -36,15 +36,16 @@ def prepare(recipe: Recipe, start: str | None) -> None:
 
     Raises BadRecipe where one of them was made by another recipe, or of another text.
     """
+    _check(recipe, xlmr.checkpoint.open(start).config if start is not None else _config(recipe, recipe.vocabulary.size))
     folder = Path(recipe.output)
     data = keep(folder / "data", _data_of(recipe, start), lambda partial: _make_data(recipe, start, partial))
     text, tokenizer = corpus.load(data / CORPUS), open_tokenizer(data / TOKENIZER)
     seeds = {"corpus": corpus.digest(text), "seed": recipe.seed}
     if start is not None:
-        of: dict[str, Any] = {"start": start, "weights": _hash(xlmr.checkpoint.open(start).folder / WEIGHTS)}
+        of: dict[str, Any] = {"weights": _hash(xlmr.checkpoint.open(start).folder / WEIGHTS)}
         keep(folder / "start", of, lambda partial: _save(load(xlmr.checkpoint.open(start)), data, partial))
         return
-    config = _config(recipe, tokenizer)
+    config = _config(recipe, tokenizer.get_vocab_size())
     of = seeds | {"config": asdict(config), "static": {**asdict(recipe.static), "languages": None}}
     vectors = keep(folder / "static", of, lambda partial: _save(_make_static(recipe, config, text), data, partial))
     of |= {"static": asdict(recipe.static), "neighbours": asdict(recipe.neighbours)}
@@ -86,10 +87,22 @@ def look_at(tokenizer: tokenizers.Tokenizer) -> Pieces:
     return Pieces(ids["<mask>"], size, ids["<unk>"] + 1, begins)
 
 
-def _config(recipe: Recipe, tokenizer: tokenizers.Tokenizer) -> Config:
+def _config(recipe: Recipe, vocabulary: int) -> Config:
     of = recipe.sizes
-    return Config(vocabulary=tokenizer.get_vocab_size(), width=of.width, layers=of.layers, heads=of.heads, inner=of.inner,
-                  positions=of.positions, dropout=of.dropout, attention_dropout=of.dropout)  # fmt: skip
+    try:
+        return Config(vocabulary=vocabulary, width=of.width, layers=of.layers, heads=of.heads, inner=of.inner,
+                      positions=of.positions, dropout=of.dropout, attention_dropout=of.dropout)  # fmt: skip
+    except BadCheckpoint as error:
+        raise BadRecipe(f"[sizes] {error}") from None
+
+
+def _check(recipe: Recipe, config: Config) -> None:
+    """Raises BadRecipe where a model of these sizes cannot learn as the recipe says; before anything is made."""
+    of = recipe.objective
+    if not 8 <= of.longest <= config.longest:
+        raise BadRecipe(f"[objective] longest is {of.longest}, wanted 8 to the {config.longest} tokens of the model")
+    if not -config.layers - 1 <= of.layer <= config.layers:
+        raise BadRecipe(f"[objective] layer is {of.layer}, wanted {-config.layers - 1} to {config.layers}: the model has so many layers")
 
 
 def _save(encoder: Encoder, data: Path, to: Path) -> None:
@@ -110,6 +123,8 @@ def _make_data(recipe: Recipe, start: str | None, to: Path) -> None:
     train, heldout = corpus.split(corpus.read(recipe.data), recipe.data)
     if not train:
         raise BadRecipe(f"{recipe.data.folder}: no lines found; see docs/pretraining.md for what the folder holds")
+    if all(line.source in recipe.data.phrases for line in train):
+        raise BadRecipe(f"{recipe.data.folder}: found words and phrases alone ({', '.join(recipe.data.phrases)}), wanted running text too")
     (to / TOKENIZER).write_bytes(_vocabulary(recipe, start, train))
     tokenizer = open_tokenizer(to / TOKENIZER)
 
@@ -143,8 +158,7 @@ def _make_start(recipe: Recipe, vectors: Path, text: Corpus, pieces: Pieces) -> 
     """The static vectors, with columns for languages and positions and a first layer that knows its neighbours."""
     encoder = load(xlmr.checkpoint.open(vectors))
     spare = neighbours.columns(encoder.config, recipe.neighbours.positions) if recipe.neighbours.steps else 0
-    if recipe.static.languages:
-        static.tell_languages(encoder, text, recipe.static.languages, spare)
+    static.tell_languages(encoder, text, recipe.static.languages, spare)
     _set_head(encoder, text)
     if recipe.neighbours.steps:
         _run(neighbours.learn(encoder, text, pieces, recipe.neighbours, recipe.seed), "first layer", recipe.neighbours.steps)

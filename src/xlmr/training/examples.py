@@ -42,13 +42,12 @@ class Batch:
     targets: list[np.ndarray]
     """int64 `[tokens]` each: the hidden piece, -1 where nothing is to be predicted."""
     pairs: int
-    mask_id: int
 
     def part(self, index: int, parts: int) -> Batch:
         """One of several parts; pairs and other sequences are dealt out in turn."""
         rows = [row for pair in range(index, self.pairs, parts) for row in (2 * pair, 2 * pair + 1)]
         rows += range(2 * self.pairs + index, len(self.ids), parts)
-        return Batch([self.ids[i] for i in rows], [self.targets[i] for i in rows], len(range(index, self.pairs, parts)), self.mask_id)
+        return Batch([self.ids[i] for i in rows], [self.targets[i] for i in rows], len(range(index, self.pairs, parts)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ class Examples:
         drafts = [draft for pair in pairs for draft in pair] + joined
         drafts += self._monolingual(rng, self.objective.batch - sum(len(draft.ids) for draft in drafts))
         ids, targets = self._hide(rng, drafts)
-        return Batch(ids, targets, len(pairs), self.pieces.mask_id)
+        return Batch(ids, targets, len(pairs))
 
     def hide_lines(self, rng: np.random.Generator, lines: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Sequences and targets of lines given as tokens, each alone."""

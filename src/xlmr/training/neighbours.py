@@ -9,7 +9,7 @@ model's. The layers above start as the identity and so find a model that knows i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import pi, sqrt
 
@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from xlmr.config import Config
+from xlmr.errors import BadRecipe
 from xlmr.runtimes.torch import Encoder, Layer
 from xlmr.training.corpus import Corpus
 from xlmr.training.examples import Pieces, Sampler, pools_of, weights_of
@@ -32,6 +33,8 @@ PEAK = 12.0
 """Logit of the place a head looks at, where other places have about 0: enough against the many of a long sequence."""
 LOUD = 2.0
 """The sinusoids' amplitude, in root mean squares of the pieces' columns."""
+LOUDER = 0.2
+"""The share of the pieces beside which the sinusoids may come to less than `PEAK`."""
 JITTER = 0.02
 """Of the frequencies, so that the sum of the sinusoids does not repeat."""
 LINEAR = 2.0
@@ -80,12 +83,19 @@ def columns(config: Config, wanted: int) -> int:
 
 
 @torch.no_grad()
-def wire(encoder: Encoder, wanted: int) -> None:
-    """Positions in the table's last columns, the first layer's heads at their offsets, all other layers and the head as the identity."""
+def wire(encoder: Encoder, wanted: int, ids: np.ndarray) -> Tensor:
+    """Positions in the table's last columns, the first layer's heads at their offsets, all other layers and the head as the identity.
+
+    `ids` are some pieces of the text. Gives the sinusoids' frequencies, half as many as columns. Raises BadRecipe where there is no room
+    for columns.
+    """
     kept = columns(encoder.config, wanted)
+    if not kept:
+        raise BadRecipe(f"[neighbours] positions is {wanted} and a head {encoder.config.width // encoder.config.heads} wide; "
+                        "both must be 2 or more, and the width 8, or [neighbours] steps 0")  # fmt: skip
     angles = torch.linspace(0.5, kept / 2 - 0.5, kept // 2) / (kept / 2) * pi * (1 + JITTER * torch.randn(kept // 2))
     _place(encoder, angles)
-    _look(encoder, angles)
+    look(encoder, angles, ids)
     first, *others = _layers(encoder)
     width = encoder.config.width
     first.value.weight.normal_(std=width**-0.5)
@@ -96,6 +106,7 @@ def wire(encoder: Encoder, wanted: int) -> None:
     if encoder.head is not None:
         encoder.head.transform.weight.copy_(torch.eye(width))
         encoder.head.transform.bias.fill_(LINEAR)
+    return angles
 
 
 def _place(encoder: Encoder, angles: Tensor) -> None:
@@ -109,17 +120,22 @@ def _place(encoder: Encoder, angles: Tensor) -> None:
     of.positions.weight[:, -kept:] = loud * torch.cat([turned.cos(), turned.sin()], 1)
 
 
-def _look(encoder: Encoder, angles: Tensor) -> None:
-    """Queries and keys of the first layer: cos(a(i + offset - j)), summed over the angles, is highest at j = i + offset."""
+@torch.no_grad()
+def look(encoder: Encoder, angles: Tensor, ids: np.ndarray) -> None:
+    """Queries and keys of the first layer: cos(a(i + offset - j)), summed over the angles, is highest at j = i + offset.
+
+    How large they must be depends on what the norm leaves of the sinusoids beside a piece, so on the table as it is; `ids` are some pieces
+    of the text.
+    """
     first, config, count = _layers(encoder)[0], encoder.config, len(angles)
     size = config.width // config.heads
-    ids = torch.randint(config.vocabulary, (1_000,))
-    squares = encoder.embeddings(ids, torch.randint(config.pad_id + 1, config.positions, ids.shape))[:, -2 * count :].square().sum(1).mean()
-    scale = sqrt(PEAK * sqrt(size) / float(squares))
+    places = torch.from_numpy(np.arange(len(ids)) % config.longest + config.pad_id + 1)
+    squares = encoder.embeddings(torch.from_numpy(ids), places)[:, -2 * count :].square().sum(1)
+    scale = sqrt(PEAK * sqrt(size) / float(squares.quantile(LOUDER)))
     for head, offset in enumerate(offsets(config)):
         query, key = (part.weight[head * size : (head + 1) * size] for part in (first.query, first.key))
-        key.zero_()
-        if offset is not None:  # a head without one keeps its query, and learns keys for it
+        key.zero_()  # a head without an offset keeps its query, and learns keys for it
+        if offset is not None:
             query.zero_()
             key[: 2 * count, -2 * count :] = scale * torch.eye(2 * count)
             cos, sin = torch.diag((angles * offset).cos()), torch.diag((angles * offset).sin())
@@ -152,15 +168,18 @@ def sentences(encoder: Encoder, lines: Lines, pieces: Pieces) -> Tensor:
 
 
 def _states(encoder: Encoder, lines: Lines, picks: np.ndarray, read: Tensor, own: Tensor) -> Tensor:
-    """The first layer's states at the picks, `[picks, width]`: there stands `own` `[picks, width]`, elsewhere `read` `[tokens, width]`."""
+    """The model's states at the picks, `[picks, width]`: there stands `own` `[picks, width]`, elsewhere `read` `[tokens, width]`."""
     first = _layers(encoder)[0]
     size = encoder.config.width // encoder.config.heads
     values, inside = first.value(read).split(size, 1), first.value(own).split(size, 1)
     parts = [_at(values[head], lines, picks, offset) if offset is not None else _mean(values[head], lines, picks, inside[head])
              for head, offset in enumerate(offsets(encoder.config))]  # fmt: skip
     states = first.attention_norm(own + first.attention_out(torch.cat(parts, 1)))
-    normed: Tensor = first.output_norm(states + first.shrink(F.gelu(first.grow(states))))
-    return normed
+    states = first.output_norm(states + first.shrink(F.gelu(first.grow(states))))
+    for layer in _layers(encoder)[1:]:  # of which nothing is left yet but the norms
+        states = layer.output_norm(layer.attention_norm(states))
+    through: Tensor = states
+    return through
 
 
 def _at(values: Tensor, lines: Lines, picks: np.ndarray, offset: int) -> Tensor:
@@ -182,16 +201,18 @@ def learn(encoder: Encoder, corpus: Corpus, pieces: Pieces, recipe: Neighbours, 
     Translations are contrasted beside, so that what the layer makes of a sentence goes on meaning the same in all languages.
     """
     config = encoder.config
+    encoder.eval()  # no dropout: the wiring is measured, and what a head reads is exact
     torch.manual_seed(seed)
-    wire(encoder, recipe.positions)
-    taught, kept = _taught(encoder), columns(config, recipe.positions)
+    some = np.random.default_rng(seed).choice(corpus.tokens, 10_000).astype(np.int64)
+    angles = wire(encoder, recipe.positions, some)
+    taught, wired = _taught(encoder), _wired(encoder, 2 * len(angles))
     optimiser = torch.optim.AdamW(taught, lr=recipe.rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min(1, (step + 1) / 100, (recipe.steps - step) / recipe.steps * 2))
     chances, pairs, draw = frequencies(corpus, config.vocabulary), PairSampler(corpus, seed), _drawn(corpus, recipe, config, seed)
     for step in range(recipe.steps):
         rng = np.random.default_rng([seed, step, 2])
         lines = lay(next(draw), config)
-        states, picks = predict(encoder, lines, pieces, rng.random(len(lines.ids)) < recipe.hidden)
+        states, picks = predict(encoder, lines, pieces, (rng.random(len(lines.ids)) < recipe.hidden) & (lines.ids >= pieces.first))
         negatives = draw_negatives(rng, chances, recipe.negatives, torch.device("cpu"))
         loss = sampled_softmax(states, torch.from_numpy(lines.ids[picks]), *encoder.output_table(), negatives) / max(1, len(picks))
         predicted = loss.item()
@@ -200,15 +221,16 @@ def learn(encoder: Encoder, corpus: Corpus, pieces: Pieces, recipe: Neighbours, 
             vectors = [sentences(encoder, side, pieces) for side in sides]
             loss = loss + recipe.contrast * contrast(vectors[0], vectors[1], recipe.temperature)
         loss.backward()
-        words = encoder.embeddings.words.weight.grad
-        assert words is not None
-        words[:, -kept:] = 0  # the positions' columns
+        for gradient in wired():
+            gradient.zero_()
         torch.nn.utils.clip_grad_norm_(taught, 1.0)
         optimiser.step()
         schedule.step()
         optimiser.zero_grad()
         yield predicted
+    look(encoder, angles, some)  # again: the table has grown
     encoder.zero_grad()
+    encoder.train()
 
 
 def _layers(encoder: Encoder) -> list[Layer]:
@@ -222,6 +244,13 @@ def _taught(encoder: Encoder) -> list[torch.nn.Parameter]:
             if not name.startswith(wired) and (not name.startswith("layers.") or name.startswith("layers.0."))]  # fmt: skip
 
 
+def _wired(encoder: Encoder, kept: int) -> Callable[[], list[Tensor]]:
+    """Gives the gradients of the positions' columns, which nothing but positions may be in."""
+    of = encoder.embeddings
+    parts = (of.words.weight, of.types.weight, of.norm.weight, of.norm.bias)
+    return lambda: [part.grad[..., -kept:] for part in parts if part.grad is not None]
+
+
 def _drawn(corpus: Corpus, recipe: Neighbours, config: Config, seed: int) -> Iterator[list[np.ndarray]]:
     """Lines of running text and, joined, lines and their translations, about `batch` tokens a step; languages are sampled as in the run."""
     pools = pools_of(corpus)[0]
@@ -229,7 +258,7 @@ def _drawn(corpus: Corpus, recipe: Neighbours, config: Config, seed: int) -> Ite
     between = np.array([config.eos_id] * 2, corpus.tokens.dtype)
     for step in range(recipe.steps):
         rng, lines, room = np.random.default_rng([seed, step, 3]), [], recipe.batch
-        for first, second in zip(*pairs.draw(step, recipe.pairs), strict=True):
+        for first, second in rng.permutation(np.stack(pairs.draw(step, recipe.pairs), 1)):  # they come sorted by group
             if room > recipe.batch * (1 - recipe.parallel):
                 lines.append(np.concatenate([corpus.line(first)[: LONGEST // 2], between, corpus.line(second)[: LONGEST // 2]]))
                 room -= len(lines[-1]) + 2

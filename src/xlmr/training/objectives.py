@@ -25,8 +25,6 @@ class Inputs:
     """int64 `[picks]`: packed tokens to be predicted."""
     targets: Tensor
     """int64 `[picks]`."""
-    hidden: Tensor
-    """bool `[tokens]`: packed tokens that are `<mask>`."""
     pairs: Tensor
     """int64 `[2, pairs]`: packed rows that are translations of each other."""
     all_pairs: int
@@ -46,13 +44,12 @@ class Negatives:
 def inputs(batch: Batch, config: Config, device: torch.device, *, all_pairs: int | None = None) -> Inputs:
     """A batch, packed and on its device; of several processes' pairs `all_pairs` together, the batch's own if not said."""
     packed, order = pack(batch.ids, config)
-    targets = np.concatenate([batch.targets[i] for i in order])
+    targets = np.concatenate([np.empty(0, np.int64), *(batch.targets[i] for i in order)])
     picks = np.flatnonzero(targets >= 0)
     place = np.argsort(order)
     pairs = place[: 2 * batch.pairs].reshape(-1, 2).T
-    hidden = packed.ids == batch.mask_id
     at, wanted, paired = (torch.from_numpy(np.ascontiguousarray(of)).to(device) for of in (picks, targets[picks], pairs))
-    return Inputs(packed.to(device), at, wanted, hidden.to(device), paired, batch.pairs if all_pairs is None else all_pairs)
+    return Inputs(packed.to(device), at, wanted, paired, batch.pairs if all_pairs is None else all_pairs)
 
 
 def frequencies(corpus: Corpus, size: int) -> np.ndarray:
@@ -73,9 +70,10 @@ def draw_negatives(rng: np.random.Generator, chances: np.ndarray, count: int, de
 class Losses(nn.Module):
     """An encoder with its losses, as one module, so that data-parallel training sees all of the work in `forward`.
 
-    What is contrasted are the mean states after `layer` of the pieces that are not hidden. Of the last layer nothing else reads those, so
-    they are free to mean the same in all languages, whatever the predictions at the hidden ones need. A translation is also told from
-    the last `memory` vectors of earlier steps (Wang et al. 2020, cross-batch memory), which are part of the module's state.
+    What is contrasted are the mean states after `layer` of the pieces that are not to be predicted. Of the last layer nothing else reads
+    those, so they are free to mean the same in all languages, whatever the predictions need. A translation is also told from the last
+    `memory` vectors of earlier steps (Wang et al. 2020, cross-batch memory), which are part of the module's state; in a few cases of a
+    hundred its own text is among them.
     """
 
     memory: Tensor
@@ -96,7 +94,8 @@ class Losses(nn.Module):
             masked = full_softmax(transformed, given.targets, matrix, bias)
         else:
             masked = sampled_softmax(transformed, given.targets, matrix, bias, negatives)
-        return masked, self._contrast(pool(contrasted, given.packed, given.hidden), given)
+        hidden = torch.zeros_like(given.packed.ids, dtype=torch.bool).index_fill(0, given.picks, True)
+        return masked, self._contrast(pool(contrasted, given.packed, hidden), given)
 
     def _contrast(self, vectors: Tensor, given: Inputs) -> Tensor:
         a, b = (_everywhere(vectors[rows], given.all_pairs) for rows in given.pairs)
@@ -107,6 +106,7 @@ class Losses(nn.Module):
 
     def _remember(self, vectors: Tensor) -> None:
         """Put the newest first; the oldest fall out."""
+        vectors = vectors.nan_to_num()  # a step that is skipped must not spoil the next ones
         kept = torch.cat([vectors, self.memory[: self.remembered]])[: len(self.memory)]
         self.memory[: len(kept)] = kept
         self.remembered.fill_(len(kept))

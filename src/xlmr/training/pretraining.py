@@ -1,4 +1,4 @@
-"""A model from nothing: vocabulary, corpus, static start, then MLM, TLM and contrast on the one loop."""
+"""A pretraining run: MLM, TLM and contrast on the one loop, from what `beginning` has made."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 import xlmr.checkpoint
 from xlmr.checkpoint.folder import TOKENIZER
 from xlmr.errors import BadRecipe
+from xlmr.evaluation import benchmarks
 from xlmr.runtimes.torch import Encoder, export, load
 from xlmr.training import beginning, corpus, loop, recipes
 from xlmr.training.corpus import Corpus
@@ -91,10 +92,6 @@ class Pretraining:
 
     def __init__(self, recipe: Recipe, encoder: Encoder, data: Corpus, tokenizer: tokenizers.Tokenizer, accelerator: Accelerator) -> None:
         self.recipe, self.encoder, self.device = recipe, encoder, accelerator.device
-        if not 8 <= recipe.objective.longest <= encoder.config.longest:
-            raise BadRecipe(
-                f"[objective] longest is {recipe.objective.longest}, wanted 8 to the {encoder.config.longest} tokens of the model"
-            )
         of = recipe.objective
         self.model: torch.nn.Module = Losses(encoder, of.temperature, of.layer, of.memory)
         self.corpus_digest = corpus.digest(data)
@@ -114,9 +111,9 @@ class Pretraining:
         negatives = draw_negatives(rng, self.chances, of.negatives, self.device) if sampled else None
         parts = self.recipe.optimiser.accumulate
         for i in range(parts):
-            shares = [batch.part(other + i * processes, processes * parts) for other in range(processes)]
-            pairs = sum(share.pairs for share in shares)
-            yield inputs(shares[process], self.encoder.config, self.device, all_pairs=pairs), negatives, count
+            part = batch.part(i, parts)
+            own = part.part(process, processes)
+            yield inputs(own, self.encoder.config, self.device, all_pairs=part.pairs), negatives, count
 
     def loss(self, part: tuple[Inputs, Negatives | None, int], processes: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The part's share of the mean cross-entropy in nats and of the contrastive loss."""
@@ -150,14 +147,13 @@ class Pretraining:
 def _heldout_batches(path: Path, tokenizer: tokenizers.Tokenizer, examples: Examples) -> dict[str, Batch]:
     """Held-out lines of each language, chosen by the hash of their text and hidden as in training: always alike."""
     lines: dict[str, list[str]] = {}
-    rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
-    for row in sorted(rows, key=lambda row: corpus.draw(row["text"])):
-        if len(lines.setdefault(row["language"], [])) < HELDOUT_LINES:
-            lines[row["language"]].append(row["text"])
+    for line in sorted(benchmarks.heldout(path), key=lambda line: corpus.draw(line.text)):
+        if len(lines.setdefault(line.language, [])) < HELDOUT_LINES:
+            lines[line.language].append(line.text)
     batches = {}
     for i, (language, texts) in enumerate(sorted(lines.items())):
         ids = [np.asarray(of.ids) for of in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
         hidden, targets = examples.hide_lines(np.random.default_rng([0, i]), ids)
         if any((of >= 0).any() for of in targets):
-            batches[language] = Batch(hidden, targets, 0, examples.pieces.mask_id)
+            batches[language] = Batch(hidden, targets, 0)
     return batches

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -58,14 +59,14 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Static:
-    """The start of the embedding table: SVD of pieces x sentence ids, then contrast on sums of vectors."""
+    """The start of the embedding table: SVD of pieces x sentence ids, then contrast on means of vectors."""
 
     start: str = "contrast"
     """`random`, `svd`, or `contrast` (svd and then contrast)."""
     power: float = 0.5
     """The singular values' exponent."""
     languages: int = 32
-    """Columns of the table kept for the languages a piece is common in, before the positions'; contrast does not touch them."""
+    """Columns of the table kept for the languages a piece is common in, before the positions'."""
     steps: int = 1_500
     pairs: int = 512
     rate: float = 3e-3
@@ -81,7 +82,7 @@ class Neighbours:
     positions: int = 32
     """Columns of the table kept for the positions, the last."""
     batch: int = 6_144
-    """Tokens a step, each of which is predicted."""
+    """Tokens a step, all of which are predicted but the special ones."""
     exponent: float = 0.5
     """Languages are sampled by tokens to this power."""
     parallel: float = 0.3
@@ -199,26 +200,38 @@ def read(path: Path) -> Recipe:
 
 
 CHOICES: dict[str, tuple[str, ...]] = {"precision": ("no", "bf16"), "static.start": ("random", "svd", "contrast")}
-FROM_ONE = {"log", "evaluate", "vocabulary.size", "vocabulary.characters", "sizes.width", "sizes.layers", "sizes.heads", "sizes.inner",
-            "sizes.positions", "static.pairs", "neighbours.batch", "neighbours.negatives", "neighbours.pairs", "objective.batch",
-            "optimiser.tokens", "optimiser.accumulate", "data.heldout_ids"}  # fmt: skip
-SHARES = {"vocabulary.coverage", "sizes.dropout", "neighbours.parallel", "neighbours.hidden", "objective.parallel", "objective.tlm",
-          "objective.masked", "objective.tlm_masked", "objective.whole_word", "objective.joined", "optimiser.decay",
-          "optimiser.full_softmax"}  # fmt: skip
-FROM_BELOW = {"objective.layer": -1_000}  # counted from the end; the encoder knows its own
-ABOVE_ZERO = {"static.temperature", "neighbours.temperature", "objective.temperature"}
+Range = tuple[Callable[[float], bool], str]
+NOT_NEGATIVE: Range = (lambda x: x >= 0, "0 or more")
+FROM_ONE: Range = (lambda x: x >= 1, "1 or more")
+ABOVE_ZERO: Range = (lambda x: x > 0, "above 0")
+SHARE: Range = (lambda x: 0 <= x <= 1, "from 0 to 1")
+BELOW_ONE: Range = (lambda x: 0 <= x < 1, "from 0 up to 1")
+ANY: Range = (lambda x: True, "a number")
+RANGES: dict[Range, str] = {
+    FROM_ONE: "log evaluate data.heldout_lines data.heldout_ids vocabulary.size vocabulary.characters sizes.width sizes.layers sizes.heads "
+    "sizes.inner sizes.positions static.pairs neighbours.batch neighbours.negatives neighbours.pairs objective.batch optimiser.tokens "
+    "optimiser.accumulate",
+    ABOVE_ZERO: "static.temperature neighbours.temperature objective.temperature",
+    SHARE: "vocabulary.coverage neighbours.parallel neighbours.hidden objective.parallel objective.tlm objective.masked "
+    "objective.tlm_masked objective.whole_word objective.joined optimiser.decay optimiser.full_softmax",
+    BELOW_ONE: "sizes.dropout",
+    ANY: "objective.layer seed",
+}
+"""Which fields must lie where; the others are `NOT_NEGATIVE`."""
+RANGE_OF = {name: range for range, names in RANGES.items() for name in names.split()}
 
 
 def check(recipe: Recipe, where: str) -> None:
-    """Raises BadRecipe where a value cannot be."""
+    """Raises BadRecipe where a value cannot be, whatever the others are."""
     for name, value in _values(recipe):
         if name in CHOICES and value not in CHOICES[name]:
             raise BadRecipe(f"{where}: {name} is {value!r}, wanted one of {', '.join(CHOICES[name])}")
-        if isinstance(value, int | float):
-            low, high = (1 if name in FROM_ONE else FROM_BELOW.get(name, 0)), (1 if name in SHARES else float("inf"))
-            if not low <= value <= high or (name in ABOVE_ZERO and value == 0):
-                wanted = f"from {low} to {high}" if name in SHARES else f"above {low}" if name in ABOVE_ZERO else f"{low} or more"
-                raise BadRecipe(f"{where}: {name} is {value}, wanted {wanted}")
+        fits, wanted = RANGE_OF.get(name, NOT_NEGATIVE)
+        if isinstance(value, int | float) and not (isfinite(value) and fits(value)):
+            raise BadRecipe(f"{where}: {name} is {value}, wanted {wanted}")
+    betas = recipe.optimiser.betas
+    if len(betas) != 2 or not all(isinstance(beta, int | float) and 0 <= beta < 1 for beta in betas):
+        raise BadRecipe(f"{where}: optimiser.betas is {list(betas)}, wanted two numbers from 0 up to 1")
 
 
 def _values(recipe: Recipe) -> Iterator[tuple[str, Any]]:

@@ -93,40 +93,37 @@ def start(corpus: Corpus, config: Config, encoder: Encoder, recipe: Static, seed
     """Set the encoder's embeddings as the recipe says; yields the losses of the contrastive part. Without translations they stay random."""
     if recipe.start == "random" or PairSampler(corpus, seed).none:
         return
-    if recipe.start in ("svd", "contrast"):
-        with torch.no_grad():
-            vectors = decompose(corpus, config.vocabulary, config.width, recipe.power, seed)
-            encoder.embeddings.words.weight.copy_(torch.from_numpy(vectors))
-            # A share of every token that is the same for all: pieces of small norm fade into it, and so count for less in a mean.
-            encoder.embeddings.types.weight.normal_(std=SPREAD)
-            encoder.embeddings.positions.weight.normal_(std=SPREAD / 5)
+    with torch.no_grad():
+        vectors = decompose(corpus, config.vocabulary, config.width, recipe.power, seed)
+        encoder.embeddings.words.weight.copy_(torch.from_numpy(vectors))
+        # A share of every token that is the same for all: pieces of small norm fade into it, and so count for less in a mean.
+        encoder.embeddings.types.weight.normal_(std=SPREAD)
+        encoder.embeddings.positions.weight.normal_(std=SPREAD / 5)
     if recipe.start == "contrast":
         yield from align(encoder, corpus, recipe, seed)
 
 
 @torch.no_grad()
-def tell_languages(encoder: Encoder, corpus: Corpus, columns: int, spare: int = 0) -> int:
-    """Turn the table to its principal directions and give its last columns but `spare` to the languages; says how many it gave.
+def tell_languages(encoder: Encoder, corpus: Corpus, columns: int, spare: int = 0) -> None:
+    """Turn the table to its principal directions and give its last columns but `spare` to the languages.
 
     Those columns hold the least. A state that points along them raises the pieces of a language: the scores of a language's own unigrams
     are within reach of the first steps, instead of some millions of tokens away. The `spare` ones become 0.
     """
-    if len(corpus.languages) < 2:
-        return 0
     of = encoder.embeddings
-    common = languages_of(corpus, len(of.words.weight))[:, : min(columns, of.words.embedding_dim // 2)]
-    columns = common.shape[1]
-    used = torch.from_numpy(np.bincount(corpus.tokens, minlength=len(common)) > 0)
+    features = torch.from_numpy(languages_of(corpus, len(of.words.weight))[:, : min(columns, of.words.embedding_dim // 2)])
+    if len(corpus.languages) < 2:
+        features = features[:, :0]  # there is nothing to tell
+    used = torch.from_numpy(np.bincount(corpus.tokens, minlength=len(features)) > 0)
+    table = of.words.weight[used].double()
     spread = of.words.weight[used].square().mean().sqrt()
-    turn = torch.linalg.svd(of.words.weight[used], full_matrices=False)[2].T
+    turn = torch.linalg.eigh(table.T @ table)[1].flip(1).to(of.words.weight.dtype)
+    given, last = features.shape[1], of.words.embedding_dim - spare
     for weight in (of.words.weight, of.positions.weight, of.types.weight, of.norm.bias):
         weight.copy_(weight @ turn)
-        weight[..., -columns - spare :] = 0
+        weight[..., last - given :] = 0
     of.norm.weight.fill_(of.norm.weight.mean())
-    features = torch.from_numpy(common)
-    last = of.words.embedding_dim - spare
-    of.words.weight[:, last - columns : last] = features * spread / features[used].square().mean().sqrt()
-    return columns
+    of.words.weight[:, last - given : last] = features * spread / features[used].square().mean().sqrt()
 
 
 def languages_of(corpus: Corpus, size: int) -> np.ndarray:

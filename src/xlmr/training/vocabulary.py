@@ -22,7 +22,7 @@ def train(lines: Iterable[Line], recipe: Vocabulary, seed: int = 1) -> bytes:
     try:
         _train(model, lines, recipe, seed)
     except RuntimeError as error:  # it says what size it can make
-        raise BadRecipe(f"[vocabulary] size is {recipe.size}: {str(error).rpartition(']')[2].strip()}") from None
+        raise BadRecipe(f"[vocabulary] size is {recipe.size}: {str(error).rpartition(']')[2].strip() or error}") from None
     return model.getvalue()
 
 
