@@ -48,7 +48,7 @@ def align(encoder: Encoder, corpus: Corpus, recipe: Static, seed: int) -> Iterat
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 1 - step / recipe.steps)
     pairs = PairSampler(corpus, seed)
     for step in range(recipe.steps):
-        vectors = [pooled(encoder, [corpus.line(i) for i in side]) for side in pairs.draw(step, recipe.pairs)]
+        vectors = [_pooled(encoder, [corpus.line(i) for i in side]) for side in pairs.draw(step, recipe.pairs)]
         loss = contrast(vectors[0], vectors[1], recipe.temperature)
         optimiser.zero_grad()
         loss.backward()
@@ -150,7 +150,7 @@ def _incidence(corpus: Corpus, size: int) -> tuple[np.ndarray, np.ndarray, np.nd
     return pieces, ids, counts.astype(np.float64)
 
 
-def pooled(encoder: Encoder, lines: list[np.ndarray]) -> torch.Tensor:
+def _pooled(encoder: Encoder, lines: list[np.ndarray]) -> torch.Tensor:
     """The mean of each line's embeddings, `[lines, width]`."""
     config = encoder.config
     packed, order = pack([np.concatenate([[config.bos_id], line[: config.longest - 2], [config.eos_id]]) for line in lines], config)
