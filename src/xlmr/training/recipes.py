@@ -77,11 +77,11 @@ class Static:
 class Neighbours:
     """The start of the first layer: heads that look at a piece's neighbours, learnt before the run."""
 
-    steps: int = 1_500
+    steps: int = 7_500
     """0 leaves it out."""
     positions: int = 32
     """Columns of the table kept for the positions, the last."""
-    batch: int = 6_144
+    batch: int = 4_096
     """Tokens a step, all of which are predicted but the special ones."""
     exponent: float = 0.5
     """Languages are sampled by tokens to this power."""
@@ -92,9 +92,11 @@ class Neighbours:
     rate: float = 3e-3
     negatives: int = 1_024
     """Pieces a prediction is compared with (sampled softmax)."""
-    contrast: float = 0.3
+    contrast: float = 1.0
     """Weight of the contrast of translations, so that the table stays one of all languages."""
-    pairs: int = 192
+    every: int = 4
+    """One step in so many contrasts translations: many at once, which tells more than few each time."""
+    pairs: int = 256
     temperature: float = 0.05
 
 
@@ -209,7 +211,7 @@ BELOW_ONE: Range = (lambda x: 0 <= x < 1, "from 0 up to 1")
 ANY: Range = (lambda x: True, "a number")
 RANGES: dict[Range, str] = {
     FROM_ONE: "log evaluate data.heldout_lines data.heldout_ids vocabulary.size vocabulary.characters sizes.width sizes.layers sizes.heads "
-    "sizes.inner sizes.positions static.pairs neighbours.batch neighbours.negatives neighbours.pairs objective.batch optimiser.tokens "
+    "sizes.inner sizes.positions static.pairs neighbours.batch neighbours.negatives neighbours.every neighbours.pairs objective.batch optimiser.tokens "
     "optimiser.accumulate",
     ABOVE_ZERO: "static.temperature neighbours.temperature objective.temperature",
     SHARE: "vocabulary.coverage neighbours.parallel neighbours.hidden objective.parallel objective.tlm objective.masked "
