@@ -25,13 +25,14 @@ from xlmr.evaluation import benchmarks, retrieval
 from xlmr.runtimes import depth
 from xlmr.training import pretraining, recipes, states
 from xlmr.training.beginning import HELDOUT
-from xlmr.training.recipes import Recipe
+from xlmr.training.recipes import Optimiser, Recipe
 
 RECIPE = Path("recipes/small.toml")
 OUTPUT = Path("runs/compare")
-FIRST_LAYER = 150
-"""Steps of the start of the first layer, in all runs: enough to rank what comes with it, and a minute instead of ten."""
+FIRST_LAYER = 600
+"""Steps of the start of the first layer, in all runs: enough to rank what comes with it, and two minutes instead of twenty."""
 
+RATE = Optimiser().rate
 VARIANTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "the recipe": {},
     "no start of the first layer": {"neighbours": {"steps": 0}},
@@ -44,6 +45,9 @@ VARIANTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "no TLM": {"objective": {"tlm": 0.0}},
     "embeddings at a tenth of the rate": {"optimiser": {"embeddings": 0.1}},
     "embeddings frozen": {"optimiser": {"embeddings": 0.0}},
+    "a third of the rate": {"optimiser": {"rate": RATE / 3}},
+    "three times the rate": {"optimiser": {"rate": RATE * 3}},
+    "second moments of 50 steps": {"optimiser": {"betas": (0.9, 0.98)}},
     "Muon": {"optimiser": {"muon": 3e-3}},
     "batches of 8,192": {"objective": {"batch": 8_192}},
 }

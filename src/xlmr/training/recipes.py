@@ -139,7 +139,7 @@ class Optimiser:
 
     tokens: int = 30_000_000
     """Length of the run."""
-    rate: float = 1e-3
+    rate: float = 4e-4
     muon: float = 0.0
     """Rate of Muon; 0 leaves the matrices to AdamW."""
     embeddings: float = 0.5
@@ -149,7 +149,7 @@ class Optimiser:
     decay: float = 0.3
     """Share of the run in which the rate falls linearly to 0; in between it is constant."""
     weight_decay: float = 0.01
-    betas: tuple[float, float] = (0.9, 0.98)
+    betas: tuple[float, float] = (0.9, 0.999)
     clip: float = 1.0
     full_softmax: float = 0.1
     """Last share of the run, in which every piece is compared with."""
