@@ -22,7 +22,7 @@ from xlmr.config import Config
 from xlmr.errors import BadCheckpoint, BadRecipe
 from xlmr.runtimes.torch import Encoder, build, export, load
 from xlmr.tokenizer import from_sentencepiece
-from xlmr.training import corpus, neighbours, static, vocabulary
+from xlmr.training import corpus, loop, neighbours, static, vocabulary
 from xlmr.training.corpus import Corpus, Line
 from xlmr.training.examples import Pieces
 from xlmr.training.recipes import Recipe
@@ -178,7 +178,7 @@ def _set_head(encoder: Encoder, text: Corpus) -> None:
 def _run(losses: Iterator[float], title: str, steps: int) -> None:
     """To the end, with progress and the mean loss."""
     mean = None
-    for loss in (bar := tqdm(losses, title, steps, disable=None)):
+    for loss in (bar := tqdm(losses, title, steps, mininterval=loop.often())):
         mean = loss if mean is None else 0.98 * mean + 0.02 * loss
         bar.set_postfix(loss=f"{mean:.3f}", refresh=False)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -101,7 +102,7 @@ def train(task: Task, optimisers: Sequence[Optimizer], plan: Plan, accelerator: 
     full = [[group["lr"] for group in optimiser.param_groups] for optimiser in optimisers]
     progress = _resume(task, optimisers, plan, accelerator) if resume else _begin(plan)
     bar = tqdm(total=plan.steps * plan.tokens, initial=progress.step * plan.tokens, unit="tok", unit_scale=True,
-               disable=not accelerator.is_main_process, smoothing=0.02)  # fmt: skip
+               disable=not accelerator.is_main_process, smoothing=0.02, mininterval=often())  # fmt: skip
     saved = started = time.monotonic()
     while progress.step < plan.steps:
         step = progress.step
@@ -124,6 +125,11 @@ def train(task: Task, optimisers: Sequence[Optimizer], plan: Plan, accelerator: 
             _save(task, optimisers, plan, accelerator, progress)
             saved = time.monotonic()
     bar.close()
+
+
+def often() -> float:
+    """Seconds between two looks of a progress bar: on a terminal it moves, in a log file each is kept."""
+    return 0.1 if sys.stderr.isatty() else 30.0
 
 
 def _step(task: Task, optimisers: Sequence[Any], plan: Plan, accelerator: Accelerator, step: int, progress: Progress) -> dict[str, float]:
