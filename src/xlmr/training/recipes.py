@@ -211,8 +211,8 @@ BELOW_ONE: Range = (lambda x: 0 <= x < 1, "from 0 up to 1")
 ANY: Range = (lambda x: True, "a number")
 RANGES: dict[Range, str] = {
     FROM_ONE: "log evaluate data.heldout_lines data.heldout_ids vocabulary.size vocabulary.characters sizes.width sizes.layers sizes.heads "
-    "sizes.inner sizes.positions static.pairs neighbours.batch neighbours.negatives neighbours.every neighbours.pairs objective.batch optimiser.tokens "
-    "optimiser.accumulate",
+    "sizes.inner sizes.positions static.pairs neighbours.batch neighbours.negatives neighbours.every neighbours.pairs objective.batch "
+    "optimiser.tokens optimiser.accumulate",
     ABOVE_ZERO: "static.temperature neighbours.temperature objective.temperature",
     SHARE: "vocabulary.coverage neighbours.parallel neighbours.hidden objective.parallel objective.tlm objective.masked "
     "objective.tlm_masked objective.whole_word objective.joined optimiser.decay optimiser.full_softmax",
