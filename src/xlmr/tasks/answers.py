@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sized
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 from xlmr import batching
 from xlmr.batching import Pause
@@ -40,28 +41,33 @@ def each(texts: Iterable[Text], prepare: Callable[[str], Q], answer: Callable[[l
     Windows of texts that are all there begin with their full size; a source of them may be slow.
     """
 
-    def prepared() -> Iterator[Q | BadInput | Pause]:
+    def prepared() -> Iterator[_Place[Q] | Pause]:
         for text in texts:
             try:
-                yield text if isinstance(text, BadInput | Pause) else prepare(text)
+                yield text if isinstance(text, Pause) else _Place(text if isinstance(text, BadInput) else prepare(text))
             except BadInput as error:
-                yield error
+                yield _Place(error)
 
-    def answered(batch: list[Q | BadInput]) -> list[R | BadInput]:
-        questions = [question for question in batch if not isinstance(question, BadInput)]
+    def answered(batch: list[_Place[Q]]) -> list[R | BadInput]:
+        questions = [place.found for place in batch if not isinstance(place.found, BadInput)]
         answers = iter(answer(questions) if questions else [])
-        return [question if isinstance(question, BadInput) else next(answers) for question in batch]
+        return [place.found if isinstance(place.found, BadInput) else next(answers) for place in batch]
 
     first = batching.WINDOW if isinstance(texts, Sized) else 1
-    return batching.run(prepared(), _length, answered, first=first, weight=_held, heaviest=FILLED)
+    return batching.run(prepared(), _Place.length, answered, first=first, weight=_Place.held, heaviest=FILLED)
 
 
-def _length(question: Question | BadInput) -> int:
-    return 0 if isinstance(question, BadInput) else question.length
+@dataclass(frozen=True, slots=True)
+class _Place(Generic[Q]):
+    """A place among the answers."""
 
+    found: Q | BadInput
 
-def _held(question: Question | BadInput) -> int:
-    return 0 if isinstance(question, BadInput) else question.held
+    def length(self) -> int:
+        return 0 if isinstance(self.found, BadInput) else self.found.length
+
+    def held(self) -> int:
+        return 0 if isinstance(self.found, BadInput) else self.found.held
 
 
 def like(texts: str | Iterable[str], answers: Answerer[R], stream: bool) -> R | list[R] | Iterator[R]:

@@ -61,7 +61,9 @@ def cut(tokenizer: Tokenizer, lexicon: Lexicon, candidates: Sequence[str]) -> tu
             raise BadInput(f"candidate {number}, {candidate!r}, is nothing to the vocabulary: it has no piece for it")
         if tokenizer.unk_id in pieces:
             start, end = encoding.offsets[encoding.ids.index(tokenizer.unk_id)]
-            raise BadInput(f"candidate {number}, {candidate!r}, cannot be spelled: the vocabulary has no piece for {candidate[start:end]!r}")
+            raise BadInput(
+                f"candidate {number}, {candidate!r}, cannot be spelled: the vocabulary has no piece for {candidate[start:end]!r}"
+            )
         if len(pieces) > PIECES:
             raise BadInput(f"candidate {number}, {candidate!r}, has {len(pieces)} pieces, and at most {PIECES} are taken")
         after_space.setdefault(pieces, candidate)

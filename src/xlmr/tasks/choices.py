@@ -13,10 +13,13 @@ from xlmr.tasks.lexicon import Lexicon
 class Choices(Protocol):
     """The fillings of one mask, as sequences of pieces."""
 
-    lengths: Sequence[int]
-    """How many pieces a filling can have, rising."""
-    least: int
-    """Partial fillings that a search must keep at least, so that none of few is lost."""
+    @property
+    def lengths(self) -> Sequence[int]:
+        """How many pieces a filling can have, rising."""
+
+    @property
+    def least(self) -> int:
+        """Partial fillings that a search must keep at least, so that none of few is lost."""
 
     def following(self, length: int, pieces: tuple[int, ...]) -> np.ndarray:
         """The ids, rising, that may come next after these pieces of a filling which has `length` of them in the end."""

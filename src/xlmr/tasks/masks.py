@@ -136,9 +136,7 @@ def in_scripts(script: str | None, language: str | None) -> frozenset[str] | Non
     return None if language is None else scripts.parts(languages.written(language))
 
 
-def chooser(
-    encoder: Encoder, among: Iterable[str] | None, longest: int | None, allowed: frozenset[str] | None
-) -> Callable[[str], Choices]:
+def chooser(encoder: Encoder, among: Iterable[str] | None, longest: int | None, allowed: frozenset[str] | None) -> Callable[[str], Choices]:
     """From the text before a mask to what may stand for it. Raises BadInput for options that exclude each other."""
     tokenizer = encoder.tokenizer
     pieces = lexicon.of(tokenizer)

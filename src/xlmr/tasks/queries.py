@@ -81,7 +81,7 @@ def log_probabilities(logits: np.ndarray) -> np.ndarray:
 
 
 def best(log_probabilities: np.ndarray, among: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray]:
-    """The likeliest pieces `among` some ids, int64 in rising order, and their logarithms: `top` at most, equals in the order of their ids."""
+    """The likeliest pieces `among` some ids (int64, rising), and their logarithms: `top` at most, equals in the order of their ids."""
     scores = log_probabilities[among]
     if top < len(scores):
         near = np.flatnonzero(scores >= np.partition(scores, -top)[-top])

@@ -3,7 +3,8 @@
 Each token is masked in turn, and the logarithm of the probability that the model gives it there is added up (Salazar et al. 2020, "Masked
 language model scoring", section 2.2). Where a word has several tokens, those that are left give the masked one away, and rare words score
 too high; so the tokens of the word to its right are masked with it ("PLL-word-l2r", Kauf and Ivanova 2023, "A better way to do masked
-language model scoring"). Here a word is a run of letters, digits and marks: signs stand alone, as does each token of a script without spaces.
+language model scoring"). Here a word is a run of letters, digits and marks: signs stand alone, and so does each token of a script without
+spaces.
 
 In a text longer than the model takes, each token is scored in a window of its own, itself in the middle. That costs no more than windows
 which several tokens share, because every token needs a run of the model in any case, and each has half a window on either side.
@@ -15,13 +16,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from math import fsum
+from math import fsum, inf
 from typing import Literal, TypedDict, Unpack, overload
 
 import numpy as np
 
 from xlmr.encoder import Encoder, bounded
-from xlmr.errors import BadInput
+from xlmr.errors import BadCheckpoint, BadInput
 from xlmr.limits import SCORED
 from xlmr.tasks import answers, queries
 from xlmr.tasks.contexts import around
@@ -151,7 +152,10 @@ def word_ends(text: str, offsets: Sequence[tuple[int, int]]) -> list[int]:
 
 
 def _of(token: int, log_probabilities: np.ndarray) -> float:
-    return float(log_probabilities[token])
+    found = float(log_probabilities[token])
+    if found == -inf:
+        raise BadCheckpoint("the model gives a token of its own vocabulary no probability at all; its weights are broken")
+    return found
 
 
 def _score(asked: Question, found: list[float]) -> Score:
