@@ -23,8 +23,8 @@ class WholeWords:
         self.lengths = range(1, longest + 1)
         self._tokenizer, self._lexicon = tokenizer, lexicon
         roles = lexicon.roles(allowed)
-        apart = not before[-1:].strip() or needs_space(before)
-        first = np.union1d(roles.spaced, roles.unspaced) if apart else roles.joined
+        self._apart = not before[-1:].strip() or needs_space(before)
+        first = np.union1d(roles.spaced, roles.unspaced) if self._apart else roles.joined
         self._first = {False: np.union1d(first, roles.lone), True: np.intersect1d(first, roles.closing)}
         self._second = {False: roles.joined, True: np.intersect1d(roles.joined, roles.closing)}
         self._next = {False: roles.inside, True: np.intersect1d(roles.inside, roles.closing)}
@@ -44,4 +44,4 @@ class WholeWords:
         cut = tuple(self._tokenizer.encode(word).ids[1:-1])
         if not spaced:
             cut = self._lexicon.joined(cut)
-        return (word, spaced) if cut == pieces or self._lexicon.spaced(cut[0]) != spaced else None
+        return (word, self._apart) if cut == pieces or self._lexicon.spaced(cut[0]) != spaced else None
