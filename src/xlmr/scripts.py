@@ -44,7 +44,7 @@ def find(name: str) -> str:
     """A code as ISO 15924 writes it, in whatever case it comes. Raises BadInput, with what comes close, where it is none of `CODES`."""
     code = name.strip().capitalize() if isinstance(name, str) else ""
     if code not in CODES:
-        close = ", ".join(get_close_matches(code, CODES, n=3, cutoff=0.5))
+        close = ", ".join(get_close_matches(code, CODES, n=3, cutoff=0.6))
         raise BadInput(f"script {name!r} is not known; " + (f"is it one of {close}?" if close else f"wanted one of {', '.join(CODES)}"))
     return code
 

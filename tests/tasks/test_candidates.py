@@ -47,6 +47,13 @@ def test_candidates_of_several_pieces_score_their_chain(encoder):
         assert filling.score == pytest.approx(np.exp(chain(encoder, row, list(range(at, at + len(pieces))), pieces)), rel=1e-4)
 
 
+def test_per_piece_a_score_is_the_mean_of_its_pieces(encoder):
+    whole = {filling.words: filling.score ** (1 / len(filling.ids[0])) for filling in fill_mask(encoder, TEXT, candidates=SEVERAL)}
+    found = fill_mask(encoder, TEXT, candidates=SEVERAL, per_piece=True)
+    assert {filling.words: pytest.approx(filling.score, rel=1e-4) for filling in found} == whole
+    assert [filling.words for filling in found] == sorted(whole, key=lambda words: -whole[words])
+
+
 def test_a_candidate_scores_the_same_whatever_the_others_are(encoder):
     together = {filling.words: filling.score for filling in fill_mask(encoder, TEXT, candidates=SEVERAL)}
     for word in SEVERAL:

@@ -40,7 +40,9 @@ def test_a_beam_that_covers_the_product_finds_what_brute_force_finds(encoder, br
     wanted = np.argsort(-proposed, axis=None, kind="stable")[:1000]
     found = fill_mask(encoder, text, top=1000, beam=500)
     assert [filling.score for filling in found] == pytest.approx(proposed.flat[wanted].tolist(), rel=1e-4)
-    assert [filling.score for filling in found] == pytest.approx([scores[filling.ids[0][0], filling.ids[1][0]] for filling in found], rel=1e-4)
+    assert [filling.score for filling in found] == pytest.approx(
+        [scores[filling.ids[0][0], filling.ids[1][0]] for filling in found], rel=1e-4
+    )
     assert len({filling.ids for filling in found}) == 1000
     assert {filling.ids for filling in found[:500]} <= {((int(i) // 500,), (int(i) % 500,)) for i in wanted}
 
@@ -53,7 +55,9 @@ def test_the_scores_of_all_fillings_sum_to_one(brute):
 def test_a_narrower_beam_gives_true_scores_and_none_that_is_better(encoder, brute, beam):
     text, scores = brute
     found = fill_mask(encoder, text, top=3, beam=beam)
-    assert [filling.score for filling in found] == pytest.approx([scores[filling.ids[0][0], filling.ids[1][0]] for filling in found], rel=1e-4)
+    assert [filling.score for filling in found] == pytest.approx(
+        [scores[filling.ids[0][0], filling.ids[1][0]] for filling in found], rel=1e-4
+    )
     assert found[0].score <= scores.max() * 1.0001
     assert [filling.score for filling in found] == sorted((filling.score for filling in found), reverse=True)
 

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from models import Fixed
 
 from xlmr import encoder as encoders
 from xlmr.encoder import Encoder
 from xlmr.errors import BadCheckpoint, BadInput
 from xlmr.tasks.masks import Filling, fill_each, fill_mask, filled
-
-from models import Fixed
 
 TEXTS = ["the cat <mask> water", "<mask>", "le chien <mask> dans la ville", "кошка <mask>", "水<mask>本", "un<mask>, y el gato bebe agua"]
 
@@ -111,14 +110,19 @@ def test_nothing_outside_the_mask_changes(encoder, before, after, piece):
         assert filled in (f"{before}cat{after}", f"{before} cat{after}")
 
 
-@given(st.lists(st.text(max_size=8), min_size=2, max_size=5), st.lists(st.sampled_from(["cat", "▁", "▁cat", "書", "es"]), min_size=4, max_size=4))
+@given(
+    st.lists(st.text(max_size=8), min_size=2, max_size=5),
+    st.lists(st.sampled_from(["cat", "▁", "▁cat", "書", "es"]), min_size=4, max_size=4),
+)
 @example(["a", "", "b"], ["▁cat", "cat", "▁", "es"])
 def test_nothing_outside_several_masks_changes(encoder, parts, pieces):
     """What a text is filled with is one word for each mask, at most a space before it, and all else as it was."""
     text = "<mask>".join(parts)
     words = [(piece.removeprefix("▁"), piece.startswith("▁")) for piece in pieces[: len(parts) - 1]]
     if text.count("<mask>") == len(words):
-        out = re.escape(parts[0]) + "".join(f" ?{re.escape(word)}{re.escape(part)}" for (word, _), part in zip(words, parts[1:], strict=True))
+        out = re.escape(parts[0]) + "".join(
+            f" ?{re.escape(word)}{re.escape(part)}" for (word, _), part in zip(words, parts[1:], strict=True)
+        )
         assert re.fullmatch(out, filled(text, words))
 
 
@@ -171,7 +175,10 @@ BAD = [
     ("the cat", "the text has no <mask>; put it where a word is missing, as in 'Paris"),
     ("<MASK> [MASK] ＜mask＞", "the text has no <mask>"),
     ("<mask>" * 200, "the text has 200 masks, and at most 16 are filled together; split it"),
-    ("<mask>" + " a" * 61 + "<mask>", "the masks are too far apart: from the first to the last there are 63 tokens, and this model sees 62"),
+    (
+        "<mask>" + " a" * 61 + "<mask>",
+        "the masks are too far apart: from the first to the last there are 63 tokens, and this model sees 62",
+    ),
     ("<mask>" + "a" * 1_000_000, "has 1,000,006 characters, and at most 100,000 are taken"),
     ("<mask> \ud83d", r"character 7 of the text is U\+D83D, a half of a surrogate pair"),
     ("<mask> \x00 \x07 \x1b[31m", None),
@@ -243,7 +250,9 @@ def test_masks_that_can_be_divided_in_too_many_ways_are_refused(encoder):
         fill_mask(encoder, "<mask> <mask> <mask>", whole_word=True, longest_word=5)
 
 
-@pytest.mark.parametrize(("options", "script"), [({"script": "cyrl"}, "CYRILLIC"), ({"language": "ru"}, "CYRILLIC"), ({"language": "el"}, "GREEK")])
+@pytest.mark.parametrize(
+    ("options", "script"), [({"script": "cyrl"}, "CYRILLIC"), ({"language": "ru"}, "CYRILLIC"), ({"language": "el"}, "GREEK")]
+)
 def test_a_script_restricts_what_is_proposed_and_changes_no_score(encoder, options, script):
     every = {filling.ids: filling.score for filling in fill_mask(encoder, TEXTS[0], top=1000)}
     found = fill_mask(encoder, TEXTS[0], top=1000, **options)

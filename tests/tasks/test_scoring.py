@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from models import Fixed
 
 from xlmr import encoder as encoders
 from xlmr.encoder import Encoder
 from xlmr.errors import BadCheckpoint, BadInput
 from xlmr.tasks.scoring import Score, score, score_each
-
-from models import Fixed
 
 TEXTS = ["the cat drinks water", "unbelievably good, isn't it?", "кошка читает", "我 水书籍", "x", "«l'eau»", "the  \n cat"]
 
@@ -54,7 +53,9 @@ def test_with_each_token_the_rest_of_its_word_is_masked(encoder, text, words):
     wanted = []
     for word in words:
         for place in word:
-            row = [encoder.tokenizer.mask_id if place <= i - 1 <= word[-1] and 0 < i < len(ids) - 1 else piece for i, piece in enumerate(ids)]
+            row = [
+                encoder.tokenizer.mask_id if place <= i - 1 <= word[-1] and 0 < i < len(ids) - 1 else piece for i, piece in enumerate(ids)
+            ]
             wanted.append(log_probability(encoder, row, place + 1, ids[place + 1]))
     assert [token.score for token in score(encoder, text).tokens] == pytest.approx(wanted, abs=1e-4)
 

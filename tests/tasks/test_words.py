@@ -52,14 +52,18 @@ def test_whole_words_are_those_of_brute_force(encoder):
     assert [filling.score for filling in found[:20]] == pytest.approx([scores[word] for word in best], rel=1e-4)
 
 
-@pytest.mark.parametrize("text", [TEXT, "<mask>", "un<mask>, y", "«<mask>» de", "l'<mask>", "水<mask>本", "book,<mask>", "น้ำ<mask>", "<mask><mask>"])
+@pytest.mark.parametrize(
+    "text", [TEXT, "<mask>", "un<mask>, y", "«<mask>» de", "l'<mask>", "水<mask>本", "book,<mask>", "น้ำ<mask>", "<mask><mask>"]
+)
 def test_every_proposal_is_one_word(encoder, text):
     for filling in fill_mask(encoder, text, whole_word=True, longest_word=3, top=50):
         assert all(is_word(word) for word in filling.words)
         assert len(filling.ids) == text.count("<mask>")
 
 
-@pytest.mark.parametrize(("text", "spaced"), [("un<mask>", True), ("book,<mask>", True), ("<mask>", True), ("l'<mask>", False), ("«<mask>»", False)])
+@pytest.mark.parametrize(
+    ("text", "spaced"), [("un<mask>", True), ("book,<mask>", True), ("<mask>", True), ("l'<mask>", False), ("«<mask>»", False)]
+)
 def test_a_word_brings_its_space_along_where_it_needs_one(encoder, text, spaced):
     for filling in fill_mask(encoder, text, whole_word=True, longest_word=1, top=100):
         piece = encoder.tokenizer.piece(filling.ids[0][0])

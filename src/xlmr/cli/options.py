@@ -71,7 +71,7 @@ def workers_option(command: Command) -> Command:
 
 
 def filling_options(command: Command) -> Command:
-    """What masks are filled with: --top, --candidates, --candidates-from, --whole-word, --longest-word, --script, --language, --beam."""
+    """What masks are filled with, and how it is searched for: those of `FILLING`."""
     for option in reversed(FILLING):
         command = option(command)
     return command
@@ -89,6 +89,7 @@ FILLING = (
     ),
     click.option("--script", metavar="S", help="Only pieces in this script, such as Cyrl."),
     click.option("--language", metavar="L", help="Only pieces in the scripts that this language is written in."),
+    click.option("--per-piece", is_flag=True, help="Score by the mean of the pieces, which brings longer words forward."),
     click.option(
         "--beam", type=click.IntRange(1, BEAM), default=16, show_default=True, metavar="N", help="Beginnings kept in a search over several."
     ),

@@ -26,7 +26,7 @@ class Filling:
     """One way to fill the masks of a text."""
 
     score: float
-    """Its probability, see `fill_mask`: special tokens have their share of it, though none of them is ever proposed."""
+    """Its probability, see `fill_mask`; special tokens have their share beside it, though none of them is ever proposed."""
     words: tuple[str, ...]
     """What stands for each mask, in their order."""
     ids: tuple[tuple[int, ...], ...]
@@ -60,6 +60,7 @@ class Options(TypedDict, total=False):
     longest_word: int
     script: str | None
     language: str | None
+    per_piece: bool
     beam: int
 
 
@@ -86,8 +87,13 @@ def fill_mask(
 
     The score of one piece is its probability: the softmax over the whole vocabulary, however it is restricted. Of several,
     in one mask or in several masks, it is the product of a chain of such, left to right, each given those before it and masks in the
-    place of those after it (see `xlmr.tasks.joint`). The search for it keeps the `beam` (16) best beginnings, or `top`, or as many as
-    there are candidates, whichever is most.
+    place of those after it (see `xlmr.tasks.joint`). So a word of three pieces is compared with one of a single piece as probabilities
+    given that there are so many pieces: every length counts as equally likely, and its words share a sum of one. This is how Schick and
+    Schütze 2021 ("It's not just size that matters", section 3) compare candidates and Kauf and Ivanova 2023 score words. With
+    `per_piece=True` the score is the geometric mean over the pieces, as Jiang et al. 2020 ("X-FACTR") have it for answers of unknown
+    length, which brings longer ones forward.
+
+    The search keeps the `beam` (16) best beginnings, or `top`, or as many as there are candidates, whichever is most.
 
     A text longer than the model takes is seen through a window with the masks in its middle.
 
@@ -111,6 +117,7 @@ def filler(
     longest_word: int = 4,
     script: str | None = None,
     language: str | None = None,
+    per_piece: bool = False,
     beam: int = 16,
 ) -> answers.Answerer[list[Filling]]:
     """What answers streams of texts, its options checked once."""
@@ -122,7 +129,7 @@ def filler(
     def answer(batch: list[Question]) -> list[list[Filling]]:
         searches = [joint.search(asked.ways, asked.choices, max(width, *(of.least for of in asked.choices))) for asked in batch]
         found = queries.lead(encoder, searches)
-        return [fillings(asked, paths, top) for asked, paths in zip(batch, found, strict=True)]
+        return [fillings(asked, paths, top, per_piece) for asked, paths in zip(batch, found, strict=True)]
 
     return lambda texts: answers.each(texts, lambda text: ask(encoder, text, choose, top), answer)
 
@@ -168,15 +175,18 @@ def ask(encoder: Encoder, text: str, choose: Callable[[str], Choices], top: int)
     return Question(text, choices, joint.layouts(encoder, encoder.tokenizer.encode(text).ids, choices), len(text) * top)
 
 
-def fillings(asked: Question, found: list[list[Path]], top: int) -> list[Filling]:
+def fillings(asked: Question, found: list[list[Path]], top: int, per_piece: bool) -> list[Filling]:
     """The best fillings of a text from the paths found in each of its ways, best first; of several cuts of the same words the best."""
-    flat = [(path, way) for paths, way in zip(found, asked.ways, strict=True) for path in paths]
+    flat = [
+        (path.total / len(path.pieces) if per_piece else path.total, way.divided(path.pieces))
+        for paths, way in zip(found, asked.ways, strict=True)
+        for path in paths
+    ]
     best: dict[tuple[tuple[str, bool], ...], Filling] = {}
-    for path, way in sorted(flat, key=lambda row: -row[0].total):
-        ids = way.divided(path.pieces)
+    for total, ids in sorted(flat, key=lambda row: -row[0]):
         words = [word for choices, pieces in zip(asked.choices, ids, strict=True) if (word := choices.word(pieces))]
         if len(words) == len(ids) and tuple(words) not in best:
-            best[tuple(words)] = Filling(exp(path.total), tuple(word for word, _ in words), ids, filled(asked.text, words))
+            best[tuple(words)] = Filling(exp(total), tuple(word for word, _ in words), ids, filled(asked.text, words))
         if len(best) == top:
             break
     return list(best.values())
