@@ -232,6 +232,7 @@ def test_a_text_longer_than_the_model_is_seen_through_a_window_with_the_mask_in_
     ("options", "message"),
     [
         ({"script": "Cyrillic"}, "script 'Cyrillic' is not known; is it one of Cyrl"),
+        ({"script": "Tibt"}, "the model's vocabulary has no piece in Tibt; wanted a script that it knows"),
         ({"language": "Klingon"}, "language 'Klingon' is not known"),
         ({"language": "de", "script": "Latn"}, "both a script and a language are given; wanted one of them"),
         ({"candidates": ["a"], "script": "Latn"}, "candidates are given, and whole words, a script or a language as well"),

@@ -112,6 +112,8 @@ def _next(way: Layout, choices: Sequence[Choices], path: Path, width: int) -> Qu
 
 def _kept(paths: Sequence[Path], found: Sequence[Step], width: int) -> list[Path]:
     """The best ways to go on, best first; equals in the order of what they go on with, then of ids."""
+    if not paths:
+        return []
     parents = np.repeat(np.arange(len(paths)), [len(ids) for ids, _ in found])
     pieces = np.concatenate([ids for ids, _ in found])
     totals = np.concatenate([path.total + logs for path, (_, logs) in zip(paths, found, strict=True)])

@@ -93,7 +93,8 @@ def fill_mask(
     `per_piece=True` the score is the geometric mean over the pieces, as Jiang et al. 2020 ("X-FACTR") have it for answers of unknown
     length, which brings longer ones forward.
 
-    The search keeps the `beam` (16) best beginnings, or `top`, or as many as there are candidates, whichever is most.
+    The search keeps the `beam` (16) best beginnings, or `top`, or as many as there are candidates (with several masks, 1,000 of them at
+    most), whichever is most.
 
     A text longer than the model takes is seen through a window with the masks in its middle.
 
@@ -127,11 +128,17 @@ def filler(
     choose = chooser(encoder, candidates, longest if whole_word else None, in_scripts(script, language))
 
     def answer(batch: list[Question]) -> list[list[Filling]]:
-        searches = [joint.search(asked.ways, asked.choices, max(width, *(of.least for of in asked.choices))) for asked in batch]
+        searches = [joint.search(asked.ways, asked.choices, wide(width, asked.choices)) for asked in batch]
         found = queries.lead(encoder, searches)
         return [fillings(asked, paths, top, per_piece) for asked, paths in zip(batch, found, strict=True)]
 
     return lambda texts: answers.each(texts, lambda text: ask(encoder, text, choose, top), answer)
+
+
+def wide(width: int, choices: list[Choices]) -> int:
+    """The partial fillings to keep: so many, or as many as a mask has candidates; with several masks, whose product grows, `BEAM` at most."""
+    least = max(of.least for of in choices)
+    return max(width, least if len(choices) == 1 else min(least, BEAM))
 
 
 def in_scripts(script: str | None, language: str | None) -> frozenset[str] | None:
@@ -147,6 +154,8 @@ def chooser(encoder: Encoder, among: Iterable[str] | None, longest: int | None, 
     """From the text before a mask to what may stand for it. Raises BadInput for options that exclude each other."""
     tokenizer = encoder.tokenizer
     pieces = lexicon.of(tokenizer)
+    if allowed is not None and not len(pieces.roles(allowed).every):
+        raise BadInput(f"the model's vocabulary has no piece in {', '.join(sorted(allowed))}; wanted a script that it knows")
     if among is not None:
         if longest or allowed:
             raise BadInput("candidates are given, and whole words, a script or a language as well; candidates are all that is proposed")
