@@ -15,7 +15,7 @@ from xlmr.tasks import answers, candidates, joint, lexicon, queries
 from xlmr.tasks.choices import Choices, OnePiece
 from xlmr.tasks.joint import Layout, Path
 from xlmr.tasks.spelling import needs_space
-from xlmr.tasks.words import WholeWords
+from xlmr.tasks.words import WholeWords, stands_apart
 from xlmr.tokenizer.vocabulary import MASK
 
 EXAMPLE = f"Paris est la {MASK} de la France."
@@ -136,7 +136,7 @@ def filler(
 
 
 def wide(width: int, choices: list[Choices]) -> int:
-    """The partial fillings to keep: so many, or as many as a mask has candidates; with several masks, whose product grows, `BEAM` at most."""
+    """Partial fillings to keep: so many, or as many as a mask has candidates; with several masks, whose product grows, `BEAM` at most."""
     least = max(of.least for of in choices)
     return max(width, least if len(choices) == 1 else min(least, BEAM))
 
@@ -162,8 +162,10 @@ def chooser(encoder: Encoder, among: Iterable[str] | None, longest: int | None, 
         after_space, joined = candidates.cut(tokenizer, pieces, candidates.read(among))
         return lambda before: joined if before[-1:].strip() else after_space
     if longest is not None:
-        return lambda before: WholeWords(tokenizer, pieces, longest, before, allowed)
-    return lambda _: OnePiece(pieces, allowed)
+        words = {apart: WholeWords(tokenizer, pieces, longest, apart, allowed) for apart in (True, False)}
+        return lambda before: words[stands_apart(before)]
+    any_piece = OnePiece(pieces, allowed)
+    return lambda _: any_piece
 
 
 def ask(encoder: Encoder, text: str, choose: Callable[[str], Choices], top: int) -> Question:

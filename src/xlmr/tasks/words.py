@@ -15,16 +15,16 @@ from xlmr.tokenizer import Tokenizer
 
 
 class WholeWords:
-    """Words of 1 to `longest` pieces for a mask with the text `before` right before it."""
+    """Words of 1 to `longest` pieces, for masks where a word stands `apart` from the text before it, or for those where it does not."""
 
     least = 1
 
-    def __init__(self, tokenizer: Tokenizer, lexicon: Lexicon, longest: int, before: str, allowed: frozenset[str] | None = None) -> None:
+    def __init__(self, tokenizer: Tokenizer, lexicon: Lexicon, longest: int, apart: bool, allowed: frozenset[str] | None) -> None:
         self.lengths = range(1, longest + 1)
         self._tokenizer, self._lexicon = tokenizer, lexicon
         roles = lexicon.roles(allowed)
-        self._apart = not before[-1:].strip() or needs_space(before)
-        first = np.union1d(roles.spaced, roles.unspaced) if self._apart else roles.joined
+        self._apart = apart
+        first = np.union1d(roles.spaced, roles.unspaced) if apart else roles.joined
         self._first = {False: np.union1d(first, roles.lone), True: np.intersect1d(first, roles.closing)}
         self._second = {False: roles.joined, True: np.intersect1d(roles.joined, roles.closing)}
         self._next = {False: roles.inside, True: np.intersect1d(roles.inside, roles.closing)}
@@ -45,3 +45,8 @@ class WholeWords:
         if not spaced:
             cut = self._lexicon.joined(cut)
         return (word, self._apart) if cut == pieces or self._lexicon.spaced(cut[0]) != spaced else None
+
+
+def stands_apart(before: str) -> bool:
+    """Whether a word after this text has a space before it, or gets one."""
+    return not before[-1:].strip() or needs_space(before)
