@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xlmr.batching import group, run, windows
+from xlmr.batching import PAUSE, group, run, windows
 
 lengths = st.lists(st.integers(0, 40), max_size=60)
 budgets = st.integers(1, 100)
@@ -72,6 +72,33 @@ def test_windows_grow():
     assert [len(window) for window in windows(range(30), 8)] == [1, 2, 4, 8, 8, 7]
     assert list(windows(range(7))) == [[0], [1, 2], [3, 4, 5, 6]]
     assert list(windows([])) == []
+
+
+@given(st.lists(st.one_of(st.integers(), st.just(PAUSE))), sizes, sizes)
+def test_what_was_read_before_a_pause_is_given_before_more_is_read(items, window, first):
+    given_so_far: list[int] = []
+
+    def source() -> Iterator[object]:
+        for i, item in enumerate(items):
+            if i and items[i - 1] is PAUSE:
+                assert given_so_far == [earlier for earlier in items[:i] if earlier is not PAUSE]
+            yield item
+
+    for found in windows(source(), window, first=first):
+        given_so_far += found
+    assert given_so_far == [item for item in items if item is not PAUSE]
+
+
+@given(st.lists(st.integers(0, 9)), st.integers(1, 30))
+def test_a_window_ends_with_the_item_that_makes_it_heavy(items, heaviest):
+    found = list(windows(items, first=512, weight=lambda item: item, heaviest=heaviest))
+    assert [item for window in found for item in window] == items
+    assert all(sum(window[:-1]) < heaviest for window in found)
+    assert all(sum(window) >= heaviest for window in found[:-1])
+
+
+def test_the_first_window_is_as_large_as_is_asked():
+    assert [len(window) for window in windows(range(30), 8, first=8)] == [8, 8, 8, 6]
 
 
 def test_an_answer_needs_no_more_items_than_twice_those_answered():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xlmr.errors import BadInput
-from xlmr.languages import LANGUAGES, NAMES, TABLE, VARIANTS, Language, find
+from xlmr.languages import LANGUAGES, NAMES, REGION, TABLE, VARIANTS, Language, find, written
 
 # The 100 corpora of the paper's appendix, in its order, as one string: a second writing of the table, to hold it against.
 PUBLISHED = """
@@ -84,10 +84,35 @@ def test_flores_codes_are_understood() -> None:
     [
         ("zh-hant", "zh-Hant"), ("zh_Hans", "zh"), ("zho", "zh"), ("cmn", "zh"), ("cmn_Hant", "zh-Hant"), ("zh-TW", "zh-Hant"),
         ("nb", "no"), ("nno", "no"), ("iw", "he"), ("fil", "tl"), ("GER", "de"), (" German ", "de"), ("sr-Latn", "sr"), ("bokmål", "no"),
+        ("pt-BR", "pt"), ("en_US", "en"), ("es-419", "es"), ("zh-Hant-TW", "zh-Hant"), ("zh-Hans-CN", "zh"), ("zh-HK", "zh-Hant"),
+        ("sr-Latn-RS", "sr"), ("de-DE-1996", "de"), ("nb-NO", "no"),
     ],
 )  # fmt: skip
 def test_other_names(name: str, code: str) -> None:
     assert find(name).code == code
+
+
+@given(st.sampled_from(sorted(LANGUAGES)), st.from_regex(REGION, fullmatch=True), st.booleans())
+def test_a_region_changes_nothing_but_where_the_table_has_it(code: str, region: str, low: bool) -> None:
+    tag = f"{code}-{region}"
+    assert find(tag.replace("-", "_") if low else tag) is NAMES.get(tag.casefold(), LANGUAGES[code])
+
+
+@pytest.mark.parametrize("name", ["pt-", "-BR", "pt-B", "pt-BRA", "de-Cyrl", "xx-DE", "pt--BR", "eng_Latin"])
+def test_what_is_no_region_is_not_taken_for_one(name: str) -> None:
+    with pytest.raises(BadInput, match="is not known"):
+        find(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "scripts"),
+    [
+        ("sr", ("Cyrl", "Latn")), ("sr-Latn", ("Latn",)), ("srp_Cyrl", ("Cyrl",)), ("sr_Latn_RS", ("Latn",)), ("hi_rom", ("Latn",)),
+        ("hin-Latn", ("Latn",)), ("my_zaw", ("Mymr",)), ("zh-TW", ("Hant",)), ("ja", ("Jpan",)), ("German", ("Latn",)),
+    ],
+)  # fmt: skip
+def test_a_language_is_written_in_its_scripts_or_in_the_one_its_name_says(name: str, scripts: tuple[str, ...]) -> None:
+    assert written(name) == scripts
 
 
 @given(st.sampled_from(sorted(NAMES)), st.booleans(), st.booleans())
@@ -102,7 +127,7 @@ def test_any_text_is_a_language_or_bad_input(name: str) -> None:
         assert find(name) in LANGUAGES.values()
 
 
-@pytest.mark.parametrize(("name", "hint"), [("Germam", "de (German)"), ("eng_Latin", "en (English)"), ("zh-Hans-CN", "zh (Chinese)")])
+@pytest.mark.parametrize(("name", "hint"), [("Germam", "de (German)"), ("eng_Latin", "en (English)"), ("zh-Hants", "zh (Chinese)")])
 def test_an_unknown_name_comes_with_what_is_close(name: str, hint: str) -> None:
     with pytest.raises(BadInput, match=f"language '{name}' is not known; is it one of .*") as caught:
         find(name)

@@ -13,7 +13,7 @@ IMPORT = "import xlmr"
 ANSWER = """
 from xlmr.cli import main
 try:
-    main(["fill-mask", "--model", {folder!r}, "the cat <mask>", "--json"])
+    main([*{command!r}, "--model", {folder!r}, "--json"])
 except SystemExit as done:
     assert not done.code, done.code
 """
@@ -31,8 +31,11 @@ def test_import_brings_in_nothing_but_itself():
     assert not brought_in(IMPORT) & (HEAVY | LAZY)
 
 
-def test_an_answer_brings_in_nothing_heavy(tiny):
-    found = brought_in(ANSWER.format(folder=str(tiny)))
+@pytest.mark.parametrize(
+    "command", [("fill-mask", "the cat <mask>"), ("fill-mask", "--whole-word", "--language", "ru", "<mask> <mask>"), ("score", "the cat")]
+)
+def test_an_answer_brings_in_nothing_heavy(tiny, command):
+    found = brought_in(ANSWER.format(command=command, folder=str(tiny)))
     assert not found & (HEAVY | {"huggingface_hub"})
     assert {"numpy", "onnxruntime", "tokenizers", "click"} <= found
 

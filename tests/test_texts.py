@@ -3,6 +3,7 @@ import gzip
 import io
 import json
 import lzma
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xlmr.batching import PAUSE
 from xlmr.errors import BadInput, BadLine
 from xlmr.limits import LINE
-from xlmr.texts import Line, plain, read
+from xlmr.texts import Line, plain, read, standard_input
 
 WRITTEN = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"), max_size=20)
 TEXTS = ["Paris est la <mask>.", "", '"quoted", twice', "日本語\u2028と<mask>", " spaces\tand tabs ", "a\x00b"]
@@ -172,3 +174,51 @@ def test_no_more_is_held_than_a_line():
     lines = plain(io.BufferedReader(file))
     assert next(lines).text == "x" * 999
     assert file.read_so_far < 100_000
+
+
+class Dribble(io.RawIOBase):
+    """A pipe that gives its bytes in the portions they were written in."""
+
+    def __init__(self, portions: list[bytes]) -> None:
+        self.portions = list(portions)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        portion = self.portions.pop(0) if self.portions else b""
+        buffer[: len(portion)] = portion
+        return len(portion)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=20) | st.just(b"\n"), max_size=12))
+def test_a_pipe_has_the_lines_of_a_file_however_they_arrive(portions):
+    arrived = standard_input(io.BufferedReader(Dribble(portions)))
+    wanted = [(line.number, str(line.text)) for line in plain(io.BytesIO(b"".join(portions)))]
+    assert [(line.number, str(line.text)) for line in arrived if line is not PAUSE] == wanted
+
+
+def test_a_long_line_is_refused_however_it_arrives():
+    portions = [b"a\n", *[b"x" * 8000] * (LINE // 8000 + 1), b"\nb\n", b"c"]
+    found = [line for line in standard_input(io.BufferedReader(Dribble(portions))) if line is not PAUSE]
+    assert [(line.number, str(line.text)) for line in found] == [
+        (1, "a"),
+        (2, "the line has more than 4,000,000 bytes"),
+        (3, "b"),
+        (4, "c"),
+    ]
+
+
+def test_before_a_pipe_is_waited_for_there_is_a_pause():
+    out, into = os.pipe()
+    with open(out, "rb") as file, open(into, "wb", buffering=0) as pipe:
+        lines = standard_input(file)
+        pipe.write(b"one\ntwo\nthr")
+        assert [next(lines), next(lines), next(lines)] == [Line(1, "one"), Line(2, "two"), PAUSE]
+        pipe.write(b"ee\n")
+        assert [next(lines), next(lines)] == [Line(3, "three"), PAUSE]
+
+
+def test_a_file_as_standard_input_has_no_pause(write):
+    with write("lines.txt", "one\ntwo\n").open("rb") as file:
+        assert list(standard_input(file)) == [Line(1, "one"), Line(2, "two")]

@@ -16,6 +16,7 @@ from xlmr.errors import BadCheckpoint, BadInput, BadLine, BadRecipe, MissingExtr
 if TYPE_CHECKING:
     from xlmr.model import Model, load
     from xlmr.tasks.masks import Filling
+    from xlmr.tasks.scoring import Score, Token
 
 __version__ = "0.1.0"
 
@@ -29,12 +30,20 @@ __all__ = [
     "Model",
     "NotAvailable",
     "OtherArchitecture",
+    "Score",
+    "Token",
     "XlmrError",
     "__version__",
     "load",
 ]
 
-LAZY = {"Filling": "xlmr.tasks.masks", "Model": "xlmr.model", "load": "xlmr.model"}
+LAZY = {
+    "Filling": "xlmr.tasks.masks",
+    "Model": "xlmr.model",
+    "Score": "xlmr.tasks.scoring",
+    "Token": "xlmr.tasks.scoring",
+    "load": "xlmr.model",
+}
 
 
 if not TYPE_CHECKING:  # or a type checker would believe every name

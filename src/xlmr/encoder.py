@@ -49,14 +49,18 @@ def load(
 
 def encode(encoder: Encoder, text: str) -> Encoding:
     """The ids of a text that the model can take whole. Raises BadInput where it is too long or no text."""
-    if isinstance(text, str) and len(text) > CHARACTERS:  # seen before anything is done with it
-        raise BadInput(f"the text has {len(text):,} characters, and at most {CHARACTERS:,} are taken; split it")
-    tokenizer.check(text)
     longest = encoder.config.longest
-    encoding = encoder.tokenizer.encode(text, longest=longest + 1)
+    encoding = encoder.tokenizer.encode(bounded(text), longest=longest + 1)
     if len(encoding.ids) > longest:
         raise BadInput(f"the text has more than {longest} tokens (its {len(text):,} characters), and this model takes no more; split it")
     return encoding
+
+
+def bounded(text: str) -> str:
+    """The text itself, seen before anything is done with it. Raises BadInput where it is longer than any that is taken, or no text."""
+    if isinstance(text, str) and len(text) > CHARACTERS:
+        raise BadInput(f"the text has {len(text):,} characters, and at most {CHARACTERS:,} are taken; split it")
+    return tokenizer.check(text)
 
 
 def hidden_states(encoder: Encoder, texts: Iterable[str], layers: Sequence[int] = (-1,)) -> Iterator[list[np.ndarray]]:

@@ -7,6 +7,7 @@ writing, in `VARIANTS`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -139,6 +140,9 @@ VARIANTS = (
     ("ur_rom", "ur", "Latn", "Urdu, romanised"),
 )  # fmt: skip
 
+REGION = re.compile(r"[a-z]{2}|[0-9]{3}|(?=[a-z]*[0-9])[a-z0-9]{4,8}")
+"""What may follow language and script in a tag of BCP 47: a region, such as BR or 419, or a variant with a digit in it, such as 1996."""
+
 LANGUAGES = {row[0]: Language(*row[:3], scripts=tuple(row[3].split()), aliases=tuple(row[4].split())) for row in TABLE}
 
 
@@ -146,16 +150,36 @@ def find(name: str) -> Language:
     """The language with this code, alias or English name; `-` or `_`, capital or small letters are the same.
 
     Understood are XLM-R's codes (`no`, `zh-Hant`, `hi_rom`), ISO 639 in two and three letters (`nb`, `ger`, `deu`, `cmn`), each with
-    a script as well (`eng_Latn`, `sr-Cyrl`), and names (`German`). Raises BadInput, with what comes close, for any other.
+    a script (`eng_Latn`, `sr-Cyrl`), a region or a variant as well (`pt-BR`, `zh-Hant-TW`, `de-1996`), which change nothing where the
+    table has no language of its own for them; and names (`German`). Raises BadInput, with what comes close, for any other.
     """
-    found = NAMES.get(_folded(name))
-    if found is None:
+    tag = _known(name)
+    if tag is None:
         close = dict.fromkeys(NAMES[near] for near in get_close_matches(_folded(name), NAMES, n=3, cutoff=0.75))
         hint = ", ".join(f"{language.code} ({language.name})" for language in close)
         raise BadInput(
             f"language {name!r} is not known; " + (f"is it one of {hint}?" if hint else "wanted a code such as en, no, zh or zh-Hant")
         )
-    return found
+    return NAMES[tag]
+
+
+def written(name: str) -> tuple[str, ...]:
+    """The scripts of a language, as ISO 15924 has them; that one alone which its name says (`sr-Latn`, `hi_rom`). Raises as `find`."""
+    language = find(name)
+    tag = _known(name)
+    said = [script for script in SCRIPTS if tag and tag.endswith(f"-{script.casefold()}")]
+    return tuple(said) or tuple(script for code, _, script, _ in VARIANTS if _folded(code) == tag) or language.scripts
+
+
+def _known(name: str) -> str | None:
+    """What the table has of a name: the whole, or what is left without regions and variants at its end."""
+    tag = _folded(name)
+    while tag not in NAMES:
+        language, hyphen, last = tag.rpartition("-")
+        if not hyphen or not REGION.fullmatch(last):
+            return None
+        tag = language
+    return tag
 
 
 def _folded(name: str) -> str:
@@ -175,3 +199,4 @@ def _names() -> Iterator[tuple[str, Language]]:
 
 
 NAMES = {_folded(name): language for name, language in _names()}
+SCRIPTS = sorted({script for language in LANGUAGES.values() for script in language.scripts} | {script for _, _, script, _ in VARIANTS})

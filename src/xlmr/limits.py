@@ -11,7 +11,23 @@ CHARACTERS = 100_000
 TOP = 1_000
 """Fillings of one mask."""
 FILLED = 10_000_000
-"""Characters in all fillings of one text together: each is the whole text."""
+"""Characters in all fillings of one text together: each is the whole text. Also the characters of answers held for their turn."""
+MASKS = 16
+"""Masks in one text."""
+BEAM = 1_000
+"""Partial fillings kept at each step of a search."""
+PIECES = 16
+"""Pieces of a whole word that is looked for, and of a candidate."""
+CUTS = 64
+"""Ways to divide the masks of one text into pieces: of two masks with words of 1 to 4 pieces, 16."""
+CANDIDATES = 10_000
+"""Candidates for the masks."""
+CANDIDATE = 1_000
+"""Characters in one candidate."""
+SCORED = 8_192
+"""Tokens of a text that is scored: each is a run of the model over the tokens around it."""
+WORKERS = 64
+"""Processes that answer side by side."""
 THREADS = 1_024
 """Processor threads of one model."""
 LINE = 4_000_000

@@ -6,7 +6,7 @@ from os import PathLike
 
 from xlmr import encoder as encoders
 from xlmr.encoder import Encoder
-from xlmr.tasks import masks
+from xlmr.tasks import masks, scoring
 
 
 class Model(Encoder):
@@ -15,6 +15,7 @@ class Model(Encoder):
     __slots__ = ()
 
     fill_mask = masks.fill_mask
+    score = scoring.score
 
 
 def load(

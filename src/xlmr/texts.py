@@ -7,20 +7,27 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import json
 import lzma
+import os
+import select
+import stat
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+from xlmr.batching import PAUSE, Pause
 from xlmr.errors import BadInput, BadLine
 from xlmr.limits import LINE
 
 FIELD = "text"
 """The key, or the column, that holds the text."""
+ARRIVING = 1 << 16
+"""Bytes read of a pipe at once; as many as a pipe holds."""
 BOM = "\ufeff".encode()
 
 
@@ -52,18 +59,17 @@ def read(path: Path) -> Iterator[Line]:
         raise BadInput(f"{path}: {error}") from None
 
 
-def standard_input(file: IO[bytes]) -> Iterator[Line]:
-    """The lines of standard input. Raises BadInput where it cannot be read."""
+def standard_input(file: IO[bytes]) -> Iterator[Line | Pause]:
+    """The lines of standard input; before it is waited for more, a pause. Raises BadInput where it cannot be read."""
     try:
-        yield from plain(file)
+        yield from _plain(_lines(_read(file) if _on_disk(file) else _arriving(file)))
     except OSError as error:
         raise BadInput(f"standard input: cannot be read ({error.strerror or error})") from None
 
 
 def plain(file: IO[bytes]) -> Iterator[Line]:
     """Each line is a text."""
-    for number, line in _lines(file):
-        yield Line(number, line if isinstance(line, BadLine) else _decoded(line.removesuffix(b"\n").removesuffix(b"\r")))
+    return (line for line in _plain(_lines(_read(file))) if isinstance(line, Line))
 
 
 def json_lines(file: IO[bytes]) -> Iterator[Line]:
@@ -87,21 +93,73 @@ def table(file: IO[bytes], dialect: type[csv.Dialect]) -> Iterator[Line]:
             yield Line(rows.line_num, row if isinstance(row, BadLine) else _cell(row, column))
 
 
-def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes | BadLine]]:
-    """Lines with their ends and numbers. Of one that is too long no more is held than the limit."""
-    number = 0
-    while line := file.readline(LINE + 1):
-        number += 1
-        if len(line) <= LINE:
-            yield number, line.removeprefix(BOM) if number == 1 else line
+def _plain(lines: Iterable[tuple[int, bytes | BadLine] | Pause]) -> Iterator[Line | Pause]:
+    for found in lines:
+        if isinstance(found, Pause):
+            yield found
             continue
-        while not line.endswith(b"\n") and line:
-            line = file.readline(LINE + 1)
-        yield number, BadLine(f"the line has more than {LINE:,} bytes")
+        number, line = found
+        yield Line(number, line if isinstance(line, BadLine) else _decoded(line.removesuffix(b"\n").removesuffix(b"\r")))
+
+
+def _lines(read: Iterable[bytes | Pause]) -> Iterator[tuple[int, bytes | BadLine] | Pause]:
+    """Lines with their ends and numbers, from lines and parts of long ones. Of one that is too long no more is held than a part."""
+    number = 1
+    first = True  # the line begins with what comes next
+    for part in read:
+        if isinstance(part, Pause):
+            yield part
+            continue
+        if first and len(part) <= LINE:
+            yield number, part.removeprefix(BOM) if number == 1 else part
+        elif first:
+            yield number, BadLine(f"the line has more than {LINE:,} bytes")
+        first = part.endswith(b"\n")
+        number += first
+
+
+def _read(file: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a file; long ones in parts."""
+    return iter(lambda: file.readline(LINE + 1), b"")
+
+
+def _arriving(file: IO[bytes]) -> Iterator[bytes | Pause]:
+    """The same of a pipe, each line as soon as it is there; a pause before every reading that would wait."""
+    held = b""
+    while True:
+        if _would_wait(file):
+            yield PAUSE
+        found = file.read1(ARRIVING)  # type: ignore[attr-defined]  # every buffered reader has it
+        if not found:
+            break
+        *whole, held = (held + found).split(b"\n")
+        yield from (line + b"\n" for line in whole)
+        while len(held) > LINE:
+            yield held[: LINE + 1]
+            held = held[LINE + 1 :]
+    if held:
+        yield held
+
+
+def _on_disk(file: IO[bytes]) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+    except io.UnsupportedOperation:
+        return False
+
+
+def _would_wait(file: IO[bytes]) -> bool:
+    """Whether there is nothing to read yet; yes where the system cannot tell, as Windows cannot of a pipe."""
+    try:
+        return not select.select([file], [], [], 0)[0]
+    except (OSError, ValueError):
+        return True
 
 
 def _table_lines(file: IO[bytes]) -> Iterator[str]:
-    for number, line in _lines(file):
+    for found in _lines(_read(file)):
+        assert not isinstance(found, Pause)  # a file has none
+        number, line = found
         if isinstance(line, BadLine):
             raise BadInput(f"line {number}: {line}")
         yield line.decode("utf-8", "surrogateescape")  # what is not UTF-8 is seen in its cell, after the CSV reader

@@ -1,86 +1,30 @@
 """The commands as they are called: what they print, where, and their exit status."""
 
 import gzip
-import io
 import json
-import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from importlib.resources import files
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 import jsonschema
 import pytest
-from referencing import Registry, Resource
+from calls import SCHEMAS, Done, Terminal, error, shell, valid
 
 import xlmr
 from xlmr import runtimes
-from xlmr.cli import commands, main, options, printing
+from xlmr.cli import commands, options, printing
 from xlmr.errors import NotAvailable
-
-SCHEMAS = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in (files("xlmr") / "schemas").iterdir()}
-REGISTRY = Registry().with_resources((name, Resource.from_contents(schema)) for name, schema in SCHEMAS.items())
+from xlmr.tasks import scoring
 
 TEXT = "the cat <mask> water"
 NO_MASK = "the text has no <mask>; put it where a word is missing, as in 'Paris est la <mask> de la France.'"
 
 
-@dataclass
-class Done:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[dict]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.fixture
-def run(capfd, monkeypatch) -> Callable[..., Done]:
-    """`run(*arguments, stdin=b"")`: the command line in this process."""
-
-    def call(*arguments: object, stdin: bytes | io.StringIO | None = b"") -> Done:
-        if isinstance(stdin, bytes):
-            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        else:
-            monkeypatch.setattr(sys, "stdin", stdin)
-        with pytest.raises(SystemExit) as done:
-            main([str(argument) for argument in arguments])
-        return Done(int(done.value.code or 0), *capfd.readouterr())
-
-    return call
-
-
-@pytest.fixture
-def fill(run, tiny) -> Callable[..., Done]:
-    return lambda *arguments, **options: run("fill-mask", "--model", tiny, "--threads", 1, *arguments, **options)
-
-
-@pytest.fixture
-def model(tiny) -> xlmr.Model:
-    return xlmr.load(tiny, threads=1)
-
-
 def bar(score: float) -> str:
     return click.unstyle(printing.bar(score))
-
-
-def valid(schema: str, value: dict) -> bool:
-    return jsonschema.Draft202012Validator(SCHEMAS[schema], registry=REGISTRY).is_valid(value)
-
-
-def error(line: int, message: str, kind: str = "BadInput") -> dict:
-    return {"line": line, "error": {"kind": kind, "message": message}}
 
 
 def test_fill_mask_prints_for_people(fill, model):
@@ -143,7 +87,11 @@ def test_a_wrong_line_has_its_error_in_its_place_and_the_others_are_answered(fil
     path = tmp_path / "lines.jsonl"
     path.write_bytes(
         b'{"text": "the <mask>"}\n{"text": 7}\nno JSON\n{"text": "a"}\n{"text": ""}\n{"text": "\\ud83d <mask>"}\n'
-        b'{"text": "<mask> \xff"}\n{"text": "<mask> \\u0000"}\n{"text": "' + b"a" * 1_000_000 + b'"}\n{"text": "<mask> <mask>"}\n'
+        b'{"text": "<mask> \xff"}\n{"text": "<mask> \\u0000"}\n{"text": "'
+        + b"a" * 1_000_000
+        + b'"}\n{"text": "'
+        + b"<mask> " * 17
+        + b'"}\n'
     )
     done = fill("--json", "--input", path)
     assert done.code == 1
@@ -156,7 +104,7 @@ def test_a_wrong_line_has_its_error_in_its_place_and_the_others_are_answered(fil
         error(6, "character 0 of the text is U+D83D, a half of a surrogate pair without the other"),
         error(7, "not UTF-8 (byte 18 is 0xff)", "BadLine"),
         error(9, "the text has 1,000,000 characters, and at most 100,000 are taken; split it"),
-        error(10, "the text has 2 masks; several are filled together from a later version on, this one fills one at a time"),
+        error(10, "the text has 17 masks, and at most 16 are filled together; split it"),
     ]
     assert all(valid("fill-mask.json", line) for line in done.lines)
 
@@ -198,6 +146,11 @@ def test_a_line_of_json_is_one_line_to_every_reader(fill):
         (["info", "--model", "\x1b[2J\x9b"], "xlmr: '\\x1b[2J\\x9b' not found"),
         (["fill-mask", "--input", "\x1b[2J.txt"], "xlmr: \\x1b[2J.txt: cannot be read"),
         (["pretrain", "none.toml"], "xlmr: none.toml: not found"),
+        (["fill-mask", "--candidates-from", "none.txt", TEXT], "xlmr: none.txt: cannot be read (No such file or directory)"),
+        (["fill-mask", "--candidates", "a,,b", TEXT], "xlmr: candidate 2 is empty; wanted a word or a phrase"),
+        (["fill-mask", "--language", "Klingon", TEXT], "xlmr: language 'Klingon' is not known"),
+        (["fill-mask", "--script", "Klin", TEXT], "xlmr: script 'Klin' is not known"),
+        (["score", "--model", "nowhere", "x"], "xlmr: 'nowhere' not found; wanted a folder, a hub id"),
     ],
 )
 def test_what_fails_says_why_in_one_line_and_exits_with_1(run, tmp_path, monkeypatch, arguments, message):
@@ -225,6 +178,10 @@ def test_a_model_that_cannot_be_fetched_is_told_in_one_line(run, monkeypatch):
         (["fill-mask", TEXT, "--threads", "0"], "0 is not in the range 1<=x<=1024"),
         (["fill-mask", TEXT, "--threads", "99999999999"], "99999999999 is not in the range 1<=x<=1024"),
         (["fill-mask", TEXT, "--colour"], "No such option"),
+        (["fill-mask", TEXT, "--candidates", "a,b", "--candidates-from", "a.txt"], "Candidates were given both as --candidates and"),
+        (["fill-mask", TEXT, "--workers", "65"], "65 is not in the range 1<=x<=64"),
+        (["fill-mask", TEXT, "--beam", "1001"], "1001 is not in the range 1<=x<=1000"),
+        (["score", TEXT, "--masking", "none"], "'none' is not one of 'word-l2r', 'token'"),
         (["fly"], "No such command 'fly'"),
         (["pretrain"], "Missing argument 'RECIPE'"),
     ],
@@ -281,8 +238,9 @@ def test_help_and_version(run):
     assert "fill-mask" in run("-h").out
 
 
-def test_the_choice_of_runtimes_is_the_runtimes():
+def test_the_choices_are_those_there_are():
     assert options.RUNTIMES == runtimes.NAMES
+    assert options.MASKINGS == scoring.MASKINGS
 
 
 def test_the_recipe_and_its_options_reach_pretraining(run, monkeypatch):
@@ -308,13 +266,6 @@ def test_progress_goes_to_a_terminal_only(fill, monkeypatch):
     monkeypatch.setattr(sys, "stderr", terminal)
     assert len(fill("--json", stdin=f"{TEXT}\n".encode() * 3).lines) == 3
     assert terminal.getvalue().split("\r")[-1].startswith("3 texts, ")
-
-
-def shell(tiny: Path, command: str, **environment: str) -> Done:
-    """What a shell sees; `xlmr` there is this one, and `$MODEL` the tiny model."""
-    program = f'xlmr() {{ "{sys.executable}" -m xlmr "$@"; }}; {command}'
-    done = subprocess.run(["bash", "-c", program], env=os.environ | environment | {"MODEL": str(tiny)}, capture_output=True, check=False)
-    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def test_results_are_utf_8_whatever_the_system_has(tiny):

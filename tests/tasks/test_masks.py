@@ -1,14 +1,17 @@
 import itertools
+import re
+import unicodedata
 
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from models import Fixed
 
 from xlmr import encoder as encoders
 from xlmr.encoder import Encoder
 from xlmr.errors import BadCheckpoint, BadInput
-from xlmr.tasks.masks import Filling, fill_each, fill_mask
+from xlmr.tasks.masks import Filling, fill_each, fill_mask, filled
 
 TEXTS = ["the cat <mask> water", "<mask>", "le chien <mask> dans la ville", "кошка <mask>", "水<mask>本", "un<mask>, y el gato bebe agua"]
 
@@ -16,19 +19,6 @@ TEXTS = ["the cat <mask> water", "<mask>", "le chien <mask> dans la ville", "к�
 @pytest.fixture(scope="module")
 def encoder(tiny) -> Encoder:
     return encoders.load(tiny, threads=1)
-
-
-class Fixed:
-    """A runtime that gives every mask the same logits."""
-
-    def __init__(self, logits: np.ndarray) -> None:
-        self.logits = logits.astype(np.float32)
-
-    def hidden_states(self, ids, layers=(-1,)):
-        raise AssertionError("not asked for")
-
-    def mlm_logits(self, ids, picks):
-        return np.tile(self.logits, (len(picks), 1))
 
 
 def fixed(encoder: Encoder, logits: np.ndarray) -> Encoder:
@@ -120,6 +110,37 @@ def test_nothing_outside_the_mask_changes(encoder, before, after, piece):
         assert filled in (f"{before}cat{after}", f"{before} cat{after}")
 
 
+@given(
+    st.lists(st.text(max_size=8), min_size=2, max_size=5),
+    st.lists(st.sampled_from(["cat", "▁", "▁cat", "書", "es"]), min_size=4, max_size=4),
+)
+@example(["a", "", "b"], ["▁cat", "cat", "▁", "es"])
+def test_nothing_outside_several_masks_changes(encoder, parts, pieces):
+    """What a text is filled with is one word for each mask, at most a space before it, and all else as it was."""
+    text = "<mask>".join(parts)
+    words = [(piece.removeprefix("▁"), piece.startswith("▁")) for piece in pieces[: len(parts) - 1]]
+    if text.count("<mask>") == len(words):
+        out = re.escape(parts[0]) + "".join(
+            f" ?{re.escape(word)}{re.escape(part)}" for (word, _), part in zip(words, parts[1:], strict=True)
+        )
+        assert re.fullmatch(out, filled(text, words))
+
+
+@given(st.text(max_size=12), st.text(max_size=12), st.text(max_size=12))
+def test_whatever_is_asked_nothing_outside_the_masks_changes(encoder, before, between, after):
+    text = f"{before}<mask>{between}<mask>{after}"
+    for options in ({}, {"whole_word": True, "longest_word": 2}, {"candidates": ["cat", "big house"]}):
+        (answer,) = fill_each(encoder, [text], top=2, beam=2, **options)
+        for filling in answer if isinstance(answer, list) else []:
+            rest = filling.text
+            for word, part in zip(filling.words, (before, between), strict=True):
+                assert rest.startswith(part)
+                rest = rest.removeprefix(part).removeprefix("" if word.startswith(" ") else " ")
+                assert rest.startswith(word)
+                rest = rest.removeprefix(word)
+            assert rest == after
+
+
 def test_a_filling_tells_its_words_and_ids(encoder):
     (filling,) = fill_mask(only(encoder, "▁cat"), "the <mask>", top=1)
     (i,) = filling.ids[0]
@@ -153,9 +174,11 @@ BAD = [
     (" \n\t\u3000", "the text is empty"),
     ("the cat", "the text has no <mask>; put it where a word is missing, as in 'Paris"),
     ("<MASK> [MASK] ＜mask＞", "the text has no <mask>"),
-    ("<mask> and <mask>", "the text has 2 masks; several are filled together from a later version on"),
-    ("<mask> " + "x" * 70, "more than 64 tokens"),
-    ("<mask>" * 70, "more than 64 tokens"),
+    ("<mask>" * 200, "the text has 200 masks, and at most 16 are filled together; split it"),
+    (
+        "<mask>" + " a" * 61 + "<mask>",
+        "the masks are too far apart: from the first to the last there are 63 tokens, and this model sees 62",
+    ),
     ("<mask>" + "a" * 1_000_000, "has 1,000,006 characters, and at most 100,000 are taken"),
     ("<mask> \ud83d", r"character 7 of the text is U\+D83D, a half of a surrogate pair"),
     ("<mask> \x00 \x07 \x1b[31m", None),
@@ -188,6 +211,55 @@ def test_fillings_are_not_copies_without_end(encoder):
     with pytest.raises(BadInput, match=r"1,000 fillings of a text of 99,006 characters have more than 10,000,000 .*at most 101 are given"):
         fill_mask(encoder, text, top=1000)
     assert len(fill_mask(encoder, text, top=101)) == 101
+
+
+def test_a_text_longer_than_the_model_is_seen_through_a_window_with_the_mask_in_its_middle(encoder):
+    words = "the cat drinks water and a dog sleeps in the house".split() * 70
+    words[600] = "<mask>"
+    ids = encoder.tokenizer.encode(" ".join(words)).ids
+    place = ids.index(encoder.tokenizer.mask_id)
+    assert place > 600
+    window = [ids[0], *ids[place - 31 : place + 31], ids[-1]]
+    logits = encoder.runtime.mlm_logits(np.array([window]), np.array([[0, 32]]))[0].astype(np.float64)
+    found = fill_mask(encoder, " ".join(words))
+    shares = np.exp(logits) / np.exp(logits).sum()
+    assert [filling.score for filling in found] == pytest.approx(np.sort(np.delete(shares, special_ids(encoder)))[::-1][:5], rel=1e-5)
+    assert found[0].text.split()[:600] == words[:600]
+    assert found[0].text.split()[-99:] == words[-99:]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"script": "Cyrillic"}, "script 'Cyrillic' is not known; is it one of Cyrl"),
+        ({"script": "Tibt"}, "the model's vocabulary has no piece in Tibt; wanted a script that it knows"),
+        ({"language": "Klingon"}, "language 'Klingon' is not known"),
+        ({"language": "de", "script": "Latn"}, "both a script and a language are given; wanted one of them"),
+        ({"candidates": ["a"], "script": "Latn"}, "candidates are given, and whole words, a script or a language as well"),
+        ({"candidates": ["a"], "whole_word": True}, "candidates are given, and whole words, a script or a language as well"),
+        ({"beam": 0}, "beam is 0, wanted a whole number from 1 to 1,000"),
+        ({"longest_word": 17}, "longest_word is 17, wanted a whole number from 1 to 16"),
+    ],
+)
+def test_options_that_cannot_be_answered_say_why(encoder, options, message):
+    with pytest.raises(BadInput, match=message):
+        fill_each(encoder, [], **options)
+
+
+def test_masks_that_can_be_divided_in_too_many_ways_are_refused(encoder):
+    with pytest.raises(BadInput, match=r"3 masks for 5 × 5 × 5 lengths of words can be divided into pieces in 125 ways, and at most 64"):
+        fill_mask(encoder, "<mask> <mask> <mask>", whole_word=True, longest_word=5)
+
+
+@pytest.mark.parametrize(
+    ("options", "script"), [({"script": "cyrl"}, "CYRILLIC"), ({"language": "ru"}, "CYRILLIC"), ({"language": "el"}, "GREEK")]
+)
+def test_a_script_restricts_what_is_proposed_and_changes_no_score(encoder, options, script):
+    every = {filling.ids: filling.score for filling in fill_mask(encoder, TEXTS[0], top=1000)}
+    found = fill_mask(encoder, TEXTS[0], top=1000, **options)
+    of_script = [i for i in range(500) if any(unicodedata.name(char, "").startswith(script) for char in encoder.tokenizer.piece(i))]
+    assert sorted(filling.ids[0][0] for filling in found) == of_script
+    assert {filling.ids: filling.score for filling in found}.items() <= every.items()
 
 
 def test_a_list_names_the_text_that_cannot_be_answered(encoder):

@@ -8,16 +8,29 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
 import xlmr
-from xlmr.cli.options import SETTINGS, json_option, model_options, source_options, text_options, texts_in
+from xlmr.cli.jobs import Job
+from xlmr.cli.options import (
+    MASKINGS,
+    SETTINGS,
+    Source,
+    candidates_in,
+    filling_options,
+    json_option,
+    model_options,
+    source_options,
+    text_options,
+    texts_in,
+    workers_option,
+)
 from xlmr.cli.terminal import prepare, say, visible
 from xlmr.errors import XlmrError
-from xlmr.limits import TOP
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -44,34 +57,49 @@ def fail(message: str) -> NoReturn:
     sys.exit(1)
 
 
+def answer(source: Source, job: Job, count: int, as_json: bool) -> int:
+    """Do a job, here or in several processes, and print. Gives the exit status."""
+    from xlmr.cli import printing, workers
+
+    if count == 1:
+        return printing.answers(source, job.begin(), as_json)
+    threads = job.model["threads"] or workers.threads(count)
+    return printing.answers(source, workers.run(replace(job, model={**job.model, "threads": threads}), count), as_json)
+
+
 @click.group(context_settings=SETTINGS)
 @click.version_option(xlmr.__version__, message="%(prog)s %(version)s")
 def commands() -> None:
-    """XLM-RoBERTa at work: masked words in about 100 languages.
+    """XLM-RoBERTa at work: masked words in about 100 languages, and how likely texts are.
 
     \b
     Examples:
       xlmr fill-mask 'Paris est la <mask> de la France.'
+      xlmr score 'Paris est la capitale de la France.'
       xlmr info
     """
 
 
 @commands.command("fill-mask")
 @text_options
-@click.option("--top", type=click.IntRange(1, TOP), default=5, show_default=True, metavar="N", help="How many fillings for each text.")
+@filling_options
 @json_option
+@workers_option
 @model_options
 def fill_mask(
     texts: tuple[str, ...],
     file: Path | None,
-    top: int,
     as_json: bool,
+    candidates: str | None,
+    candidates_file: Path | None,
+    workers: int,
     model: str | None,
     revision: str | None,
     runtime: str,
     threads: int | None,
+    **options: Any,
 ) -> int:
-    """The likeliest words for the <mask> in each TEXT, best first.
+    """The likeliest words for each <mask> in each TEXT, best first; several masks are filled together.
 
     Texts are the arguments, or those of a file, or the lines of standard input.
     With --json there is one object for each text, in their order: {"text", "fillings": [{"score", "words", "ids", "text"}]};
@@ -81,16 +109,61 @@ def fill_mask(
     Examples:
       xlmr fill-mask 'Paris est la <mask> de la France.'
       xlmr fill-mask --top 1 'Guten <mask>!' 'Buenos <mask>!'
+      xlmr fill-mask --whole-word --language ru 'Я живу в <mask>.'
+      xlmr fill-mask --candidates 'happy,unhappy,over the moon' 'She is <mask>.'
       xlmr fill-mask --json --input sentences.jsonl.gz > filled.jsonl
       cat sentences.txt | xlmr fill-mask --model FacebookAI/xlm-roberta-base
     """
     source = texts_in(texts, file)
+    options["candidates"] = candidates_in(candidates, candidates_file)
     from xlmr.cli import printing
-    from xlmr.tasks.masks import fill_each
+    from xlmr.tasks.masks import filler
 
-    found = xlmr.load(model, runtime=runtime, threads=threads, revision=revision)
-    show = printing.fillings_json if as_json else printing.fillings
-    return printing.answers(source, lambda lines: fill_each(found, lines, top=top), show, as_json)
+    settings = {"source": model, "runtime": runtime, "threads": threads, "revision": revision}
+    return answer(source, Job(settings, filler, options, printing.fillings_json if as_json else printing.fillings), workers, as_json)
+
+
+@commands.command()
+@text_options
+@click.option(
+    "--masking",
+    type=click.Choice(MASKINGS),
+    default=MASKINGS[0],
+    show_default=True,
+    help="What is masked with each token: the rest of its word, or nothing.",
+)
+@json_option
+@workers_option
+@model_options
+def score(
+    texts: tuple[str, ...],
+    file: Path | None,
+    masking: str,
+    as_json: bool,
+    workers: int,
+    model: str | None,
+    revision: str | None,
+    runtime: str,
+    threads: int | None,
+) -> int:
+    """How likely each TEXT is: its pseudo-log-likelihood, and that of each of its tokens. The nearer to 0 the likelier.
+
+    Texts are the arguments, or those of a file, or the lines of standard input.
+    With --json there is one object for each text, in their order: {"text", "score", "tokens": [{"text", "start", "end", "id", "score"}]};
+    one that cannot be answered has {"line", "error": {"kind", "message"}} in its place, and the exit status is 1.
+
+    \b
+    Examples:
+      xlmr score 'She goes to school.' 'She go to school.'
+      xlmr score --masking token --json --input sentences.txt > scores.jsonl
+    """
+    source = texts_in(texts, file)
+    from xlmr.cli import printing
+    from xlmr.tasks.scoring import scorer
+
+    settings = {"source": model, "runtime": runtime, "threads": threads, "revision": revision}
+    show = printing.score_json if as_json else printing.score
+    return answer(source, Job(settings, scorer, {"masking": masking}, show), workers, as_json)
 
 
 @commands.command()

@@ -5,18 +5,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import click
 
 from xlmr import texts as texts_of
-from xlmr.limits import THREADS
+from xlmr.batching import Pause
+from xlmr.errors import BadLine
+from xlmr.limits import BEAM, CANDIDATES, PIECES, THREADS, TOP, WORKERS
 from xlmr.texts import Line
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-RUNTIMES = ("onnx", "torch")  # as `xlmr.runtimes` has them, whose import would cost every `--help` a quarter of a second
+# As `xlmr.runtimes` and `xlmr.tasks.scoring` have them, whose import would cost every `--help` a quarter of a second.
+RUNTIMES = ("onnx", "torch")
+MASKINGS = ("word-l2r", "token")
 
 Command = Callable[..., Any]
 
@@ -25,7 +29,7 @@ Command = Callable[..., Any]
 class Source:
     """Texts with their numbers, and what is numbered: a `text` among the arguments or a `line`."""
 
-    lines: Iterator[Line]
+    lines: Iterator[Line | Pause]
     unit: str
 
 
@@ -52,6 +56,57 @@ def model_options(command: Command) -> Command:
     runtimes = click.Choice(RUNTIMES)
     command = click.option("--runtime", type=runtimes, default=RUNTIMES[0], show_default=True, help="What runs the model.")(command)
     return source_options(command)
+
+
+def workers_option(command: Command) -> Command:
+    """--workers."""
+    return click.option(
+        "--workers",
+        type=click.IntRange(1, WORKERS),
+        default=1,
+        show_default=True,
+        metavar="N",
+        help="Processes that answer side by side, each with a model of its own and its share of the processor threads.",
+    )(command)
+
+
+def filling_options(command: Command) -> Command:
+    """What masks are filled with, and how it is searched for: those of `FILLING`."""
+    for option in reversed(FILLING):
+        command = option(command)
+    return command
+
+
+FILLING = (
+    click.option("--top", type=click.IntRange(1, TOP), default=5, show_default=True, metavar="N", help="How many fillings for each text."),
+    click.option("--candidates", metavar="A,B,…", help="Only these words or phrases, with commas between them."),
+    click.option(
+        "--candidates-from", "candidates_file", type=click.Path(path_type=Path), metavar="FILE", help="The same, from a file as of --input."
+    ),
+    click.option("--whole-word", is_flag=True, help="Whole words, of one piece of the vocabulary or of several."),
+    click.option(
+        "--longest-word", type=click.IntRange(1, PIECES), default=4, show_default=True, metavar="N", help="Pieces of a whole word, at most."
+    ),
+    click.option("--script", metavar="S", help="Only pieces in this script, such as Cyrl."),
+    click.option("--language", metavar="L", help="Only pieces in the scripts that this language is written in."),
+    click.option("--per-piece", is_flag=True, help="Score by the mean of the pieces, which brings longer words forward."),
+    click.option(
+        "--beam", type=click.IntRange(1, BEAM), default=16, show_default=True, metavar="N", help="Beginnings kept in a search over several."
+    ),
+)
+
+
+def candidates_in(listed: str | None, file: Path | None) -> list[str] | None:
+    """The candidates of --candidates or of a file; None where there is neither. Raises BadLine where the file has a wrong line."""
+    if listed is not None and file is not None:
+        raise click.UsageError("Candidates were given both as --candidates and with --candidates-from.")
+    if file is None:
+        return None if listed is None else listed.split(",")
+    lines = list(islice(texts_of.read(file), CANDIDATES + 1))  # one too many, so that the task sees that there are too many
+    for line in lines:
+        if isinstance(line.text, BadLine):
+            raise BadLine(f"{file}: line {line.number}: {line.text}")
+    return [str(line.text) for line in lines]
 
 
 def json_option(command: Command) -> Command:

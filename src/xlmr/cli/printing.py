@@ -6,18 +6,21 @@ import json
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from math import prod
 from typing import Any, TypeVar
 
 import click
 
+from xlmr.batching import Pause
 from xlmr.checkpoint import Checkpoint
+from xlmr.cli.jobs import Shown, Text
 from xlmr.cli.options import Source
 from xlmr.cli.terminal import say, visible
 from xlmr.errors import BadInput
 from xlmr.tasks.masks import Filling
+from xlmr.tasks.scoring import Score
 from xlmr.texts import Line
 from xlmr.tokenizer.vocabulary import MASK, SPACE
 
@@ -28,22 +31,23 @@ LINE_ENDS = {chr(code): f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}
 """Line ends to some readers of JSON lines, though not to JSON."""
 
 
-def answers(
-    source: Source, answer: Callable[[Iterable[str | BadInput]], Iterator[R | BadInput]], show: Callable[[str, R], str], as_json: bool
-) -> int:
-    """Print an answer for each text as soon as it is there; what failed in its place, or on standard error. Gives the exit status."""
+def answers(source: Source, shown: Shown, as_json: bool) -> int:
+    """Print what is shown for each text as soon as it is there; what failed in its place, or on standard error. Gives the exit status."""
     waiting: deque[Line] = deque()
 
-    def texts() -> Iterator[str | BadInput]:
+    def texts() -> Iterator[Text]:
         for line in source.lines:
-            waiting.append(line)
-            yield line.text
+            if isinstance(line, Pause):
+                yield line
+            else:
+                waiting.append(line)
+                yield line.text
 
     failed = False
-    for found in progress(answer(texts())):
+    for found in progress(shown(texts())):
         line = waiting.popleft()
         if not isinstance(found, BadInput):
-            say(show(str(line.text), found))
+            say(found)
             continue
         failed = True
         if as_json:
@@ -57,13 +61,28 @@ def fillings(text: str, found: list[Filling]) -> str:
     """A text and its fillings, for people."""
     head = visible(text).replace(MASK, click.style(MASK, bold=True))
     return "\n".join(
-        [head, *(f"  {filling.score:.3f} {bar(filling.score)} {visible(' '.join(filling.words)) or SPACE}" for filling in found), ""]
+        [head, *(f"  {share(filling.score)} {bar(filling.score)} {' | '.join(map(_shown, filling.words))}" for filling in found), ""]
     )
 
 
 def fillings_json(text: str, found: list[Filling]) -> str:
     """A text and its fillings, as JSON."""
     return dumped({"text": text, "fillings": [asdict(filling) for filling in found]})
+
+
+def score(text: str, found: Score) -> str:
+    """A text and its score, and that of each token, for people."""
+    head = f"{found.score:9.3f}  {click.style(visible(text), bold=True)}"
+    return "\n".join([head, *(f"{token.score:9.3f}    {_shown(token.text)}" for token in found.tokens), ""])
+
+
+def score_json(text: str, found: Score) -> str:
+    """A text and its score, as JSON."""
+    return dumped({"text": text, **asdict(found)})
+
+
+def _shown(word: str) -> str:
+    return visible(word) or SPACE
 
 
 def facts(name: str, found: Checkpoint) -> dict[str, Any]:
@@ -104,6 +123,11 @@ def dumped(value: dict[str, Any]) -> str:
     for end, escaped in LINE_ENDS.items():  # str.translate takes fifty times as long
         line = line.replace(end, escaped)
     return line
+
+
+def share(of: float) -> str:
+    """A share of one in five characters: 0.123, or 1e-05 where that would be nothing."""
+    return f"{of:.3f}" if of >= 0.0005 or not of else f"{of:.0e}"
 
 
 def bar(share: float) -> str:

@@ -2,40 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sized
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 from xlmr import batching
+from xlmr.batching import Pause
 from xlmr.errors import BadInput
+from xlmr.limits import FILLED
 
-Q = TypeVar("Q")
+Text = str | BadInput | Pause
+"""What a stream of texts may hold: a text, the reason why there is none in its place, a pause until there is more."""
+
+
+class Question(Protocol):
+    """A text, prepared."""
+
+    @property
+    def length(self) -> int:
+        """Tokens of a row that it asks about."""
+
+    @property
+    def held(self) -> int:
+        """Characters of its answer, about."""
+
+
+Q = TypeVar("Q", bound=Question)
 R = TypeVar("R")
 
+Answerer = Callable[[Iterable[Text]], Iterator[R | BadInput]]
+"""A task with its options: texts in, an answer or an error for each out, in order."""
 
-def each(
-    texts: Iterable[str | BadInput], prepare: Callable[[str], Q], length: Callable[[Q], int], answer: Callable[[list[Q]], list[R]]
-) -> Iterator[R | BadInput]:
+
+def each(texts: Iterable[Text], prepare: Callable[[str], Q], answer: Callable[[list[Q]], list[R]]) -> Iterator[R | BadInput]:
     """One answer for each text, in order, read a window at a time; where there is none, the reason in its place.
 
     `prepare` makes a text a question or raises BadInput, `answer` takes a batch of questions. A BadInput among the texts stays one.
+    Windows of texts that are all there begin with their full size; a source of them may be slow.
     """
 
-    def prepared() -> Iterator[Q | BadInput]:
+    def prepared() -> Iterator[_Place[Q] | Pause]:
         for text in texts:
             try:
-                yield text if isinstance(text, BadInput) else prepare(text)
+                yield text if isinstance(text, Pause) else _Place(text if isinstance(text, BadInput) else prepare(text))
             except BadInput as error:
-                yield error
+                yield _Place(error)
 
-    def answered(batch: list[Q | BadInput]) -> list[R | BadInput]:
-        questions = [question for question in batch if not isinstance(question, BadInput)]
+    def answered(batch: list[_Place[Q]]) -> list[R | BadInput]:
+        questions = [place.found for place in batch if not isinstance(place.found, BadInput)]
         answers = iter(answer(questions) if questions else [])
-        return [question if isinstance(question, BadInput) else next(answers) for question in batch]
+        return [place.found if isinstance(place.found, BadInput) else next(answers) for place in batch]
 
-    return batching.run(prepared(), lambda question: 0 if isinstance(question, BadInput) else length(question), answered)
+    first = batching.WINDOW if isinstance(texts, Sized) else 1
+    return batching.run(prepared(), _Place.length, answered, first=first, weight=_Place.held, heaviest=FILLED)
 
 
-def like(texts: str | Iterable[str], answers: Callable[[Iterable[str]], Iterator[R | BadInput]], stream: bool) -> R | list[R] | Iterator[R]:
+@dataclass(frozen=True, slots=True)
+class _Place(Generic[Q]):
+    """A place among the answers."""
+
+    found: Q | BadInput
+
+    def length(self) -> int:
+        return 0 if isinstance(self.found, BadInput) else self.found.length
+
+    def held(self) -> int:
+        return 0 if isinstance(self.found, BadInput) else self.found.held
+
+
+def like(texts: str | Iterable[str], answers: Answerer[R], stream: bool) -> R | list[R] | Iterator[R]:
     """One answer for one text, a list for many, an iterator for a stream. Raises the first BadInput, with its text's number."""
     if isinstance(texts, str):
         (answer,) = answers([texts])
