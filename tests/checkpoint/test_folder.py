@@ -318,3 +318,33 @@ def test_links_of_the_hubs_cache_lead_to_its_blobs_alone(link: str, changed: Cal
 def test_a_link_to_the_folder_is_the_folder(tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tiny)
     assert checkpoint.open(tmp_path / "link").has_mlm_head
+
+
+@pytest.mark.parametrize("text", ["the cat <mask> water", "le chat boit de l'eau", "кошка 水 xyz", "ﬁne  ＡＢＣ", ""])
+def test_a_folder_with_its_sentencepiece_file_only_has_the_same_ids(
+    text: str, tiny: Path, changed: Callable[..., Path], unpack: Callable[[Path], Path]
+) -> None:
+    folder = unpack(changed())
+    assert tokenizers.open(folder).encode(text) == tokenizers.open(tiny).encode(text)
+
+
+def test_a_model_with_its_sentencepiece_file_only_answers(tiny: Path, changed: Callable[..., Path], unpack: Callable[[Path], Path]) -> None:
+    one, other = (xlmr.load(folder, threads=1) for folder in (tiny, unpack(changed())))
+    assert one.fill_mask("the cat <mask>") == other.fill_mask("the cat <mask>")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"", "its first pieces are"), (b"\x0a\xff\xff\x03", "ends too early"), (b"{}" * 9, "SentencePiece model")]
+)
+def test_a_sentencepiece_file_that_is_none_is_refused(content: bytes, message: str, changed: Callable[..., Path]) -> None:
+    folder = changed()
+    (folder / "tokenizer.json").unlink()
+    (folder / "sentencepiece.bpe.model").write_bytes(content)
+    with pytest.raises(BadCheckpoint, match=f"sentencepiece.bpe.model: .*{message}"):
+        tokenizers.open(folder)
+
+
+def test_a_sentencepiece_file_of_another_model_is_refused(changed: Callable[..., Path], unpack: Callable[[Path], Path]) -> None:
+    folder = unpack(changed(vocab_size=501))
+    with pytest.raises(BadCheckpoint, match=r"501"):
+        xlmr.load(folder)

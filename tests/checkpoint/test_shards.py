@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.numpy import load_file, save_file
 
 import xlmr
 from xlmr import checkpoint
@@ -22,24 +21,12 @@ INDEX = "model.safetensors.index.json"
 QUERY = "roberta.encoder.layer.0.attention.self.query.weight"
 
 
-def split(folder: Path, count: int = 3) -> dict[str, str]:
-    """Cut a folder's weights into so many files; gives the index."""
-    arrays = load_file(folder / "model.safetensors")
-    (folder / "model.safetensors").unlink()
-    names = [f"model-{i + 1:05}-of-{count:05}.safetensors" for i in range(count)]
-    placed = {tensor: names[i % count] for i, tensor in enumerate(arrays)}
-    for name in names:
-        save_file({tensor: array for tensor, array in arrays.items() if placed[tensor] == name}, folder / name)
-    index(folder, placed)
-    return placed
-
-
 def index(folder: Path, placed: object) -> None:
     (folder / INDEX).write_text(json.dumps({"metadata": {"total_size": 1}, "weight_map": placed}))
 
 
 @pytest.fixture
-def sharded(tiny: Path, tmp_path: Path) -> Path:
+def sharded(tiny: Path, tmp_path: Path, split: Callable[..., dict[str, str]]) -> Path:
     """The tiny model in three files."""
     folder = tmp_path / "model"
     shutil.copytree(tiny, folder)
