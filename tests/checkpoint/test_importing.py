@@ -21,11 +21,24 @@ from xlmr.checkpoint.importing import Bounds
 from xlmr.errors import BadCheckpoint, BadInput, MissingExtra, OtherArchitecture
 
 torch = pytest.importorskip("torch")
+unpickling = pytest.importorskip("xlmr.checkpoint.unpickling", exc_type=ImportError)
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux limits the memory of a process")
 
 State = dict[str, Any]
 QUERY = "roberta.encoder.layer.0.attention.self.query.weight"
 TEXT = "the cat <mask> water"
+
+
+@pytest.fixture
+def own_process() -> None:
+    """Asked for where a test is about the process that opens a pickle; it takes seconds to start."""
+
+
+@pytest.fixture(autouse=True)
+def _in_this_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the same is done here, without limits, with what crosses between the processes as JSON there and back."""
+    if "own_process" not in request.fixturenames:
+        monkeypatch.setattr(importing, "_ask", lambda asked, name, seconds: json.loads(json.dumps(unpickling.answer(asked))))
 
 
 def state(tiny: Path) -> State:
@@ -161,9 +174,7 @@ class Harm:
 
 @pytest.mark.parametrize("where", ["alone", "beside the weights", "in fairseq's arguments"])
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "as before 2020"])
-def test_a_malicious_pickle_runs_nothing_and_leaves_nothing(
-    where: str, zipped: bool, tiny: Path, pickled: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_a_malicious_pickle_is_refused(where: str, zipped: bool, tiny: Path, pickled: Callable[..., Path], tmp_path: Path) -> None:
     harm = Harm(tmp_path / "harm")
     content = {
         "alone": harm,
@@ -171,13 +182,22 @@ def test_a_malicious_pickle_runs_nothing_and_leaves_nothing(
         "in fairseq's arguments": {"model": {}, "args": argparse.Namespace(harm=harm)},
     }[where]
     folder = pickled(content, _use_new_zipfile_serialization=zipped)
-    with pytest.raises(
-        BadCheckpoint, match=r"pytorch_model.bin: asks for (__builtin__|builtins).exec, which no weights need; .*nothing was imported"
-    ):
+    with pytest.raises(BadCheckpoint, match=r"pytorch_model.bin: asks for exec, which no weights need; .*nothing was imported"):
         importing.convert(folder, tmp_path / "new")
     assert names(tmp_path) == {"old"}
     torch.load(folder / "pytorch_model.bin", weights_only=False)
     assert (tmp_path / "harm").exists()  # it would have been
+
+
+def test_a_process_of_its_own_opens_what_is_sound_and_refuses_what_is_malicious(
+    own_process: None, tiny: Path, pickled: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = pickled()
+    assert same_weights(importing.convert(folder, tmp_path / "new"), tiny)
+    torch.save(Harm(tmp_path / "harm"), folder / "pytorch_model.bin")
+    with pytest.raises(BadCheckpoint, match="exec, which no weights need"):
+        importing.convert(folder, tmp_path / "another")
+    assert names(tmp_path) == {"old", "new"}
 
 
 def test_a_tensor_larger_than_its_numbers_fills_no_disk(tiny: Path, pickled: Callable[..., Path], tmp_path: Path) -> None:
@@ -187,20 +207,22 @@ def test_a_tensor_larger_than_its_numbers_fills_no_disk(tiny: Path, pickled: Cal
     assert names(tmp_path) == {"old"}
 
 
-def test_memory_has_a_bound(pickled: Callable[..., Path], tmp_path: Path) -> None:
+def test_memory_has_a_bound(own_process: None, pickled: Callable[..., Path], tmp_path: Path) -> None:
     folder = pickled({"weights": torch.ones(16 << 20)})
     with pytest.raises(BadCheckpoint, match=r"pytorch_model.bin: takes more than 0.0 GB of memory; allow more with --memory"):
         importing.convert(folder, tmp_path / "new", bounds=Bounds(memory=1 << 24))
     assert names(tmp_path) == {"old"}
 
 
-def test_time_has_a_bound(pickled: Callable[..., Path], tmp_path: Path) -> None:
+def test_time_has_a_bound(own_process: None, pickled: Callable[..., Path], tmp_path: Path) -> None:
     with pytest.raises(BadCheckpoint, match=r"pytorch_model.bin: took longer than 0.01 seconds to open; nothing was imported. Allow more"):
         importing.convert(pickled(), tmp_path / "new", bounds=Bounds(seconds=0.01))
     assert names(tmp_path) == {"old"}
 
 
-def test_a_process_that_dies_is_told(pickled: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_dies_is_told(
+    own_process: None, pickled: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys, "executable", shutil.which("false"))
     with pytest.raises(BadCheckpoint, match=r"the process that opened it ended with 1 and no answer; nothing was imported"):
         importing.convert(pickled(), tmp_path / "new")
@@ -217,7 +239,7 @@ def test_a_process_that_dies_is_told(pickled: Callable[..., Path], tmp_path: Pat
         ({"a": torch.ones(2).to_sparse()}, r"a is torch.float32, torch.sparse_coo, cpu; wanted"),
         ({"a": torch.ones(2, device="meta")}, r"a is torch.float32, torch.strided, meta; wanted"),
         ({"model": {"a": torch.ones(2)}}, "has a `model` and no arguments"),
-        ({"a": torch.ones(2)}, "are missing, of 42 that a tied XLM-R of 2 layers has"),
+        ({"a": torch.ones(2)}, "are missing, of 37 that a tied XLM-R of 2 layers has"),
     ],
 )
 def test_a_pickle_of_something_else_is_refused(content: object, message: str, pickled: Callable[..., Path], tmp_path: Path) -> None:
@@ -392,32 +414,45 @@ def test_a_list_of_pieces_in_another_order_is_refused(tiny: Path, published: Cal
         importing.convert(folder, tmp_path / "new")
 
 
+INSIDE = "decoder.sentence_encoder."
+
+
 @pytest.mark.parametrize(
-    ("change", "more", "kind", "message"),
+    ("name", "size", "message"),
     [
-        (lambda m: m.pop("decoder.sentence_encoder.embed_tokens.weight"), {}, BadCheckpoint, "has no embeddings or no first layer"),
-        (lambda m: m.pop("decoder.sentence_encoder.layers.1.fc1.bias"), {}, BadCheckpoint, "layer.1.intermediate.dense.bias is missing, of 42"),
-        (lambda m: m.update({"decoder.sentence_encoder.layer_norm.weight": torch.ones(32)}), {}, BadCheckpoint, "layer_norm.weight' is none of"),
-        (lambda m: m.update({"decoder.classification_heads.x.dense.weight": torch.ones(2)}), {}, BadCheckpoint, "classification_heads.* is none of"),
-        (lambda m: m.update({"encoder.lm_head.bias": torch.ones(500)}), {}, BadCheckpoint, "lm_head.bias is there under two names"),
-        (lambda m: m.update({"decoder.sentence_encoder.layers.0.self_attn.in_proj_bias": torch.ones(97)}), {}, BadCheckpoint, r"shape \(97,\)"),
-        (lambda m: None, {"args": argparse.Namespace()}, BadCheckpoint, "wanted numbers, the heads .encoder_attention_heads. among them"),
-        (lambda m: None, {"args": argparse.Namespace(encoder_attention_heads=5)}, BadCheckpoint, "width 32 is not a multiple of heads 5"),
-        (lambda m: None, {"args": argparse.Namespace(encoder_attention_heads="4")}, BadCheckpoint, "wanted numbers"),
-        (lambda m: None, {"args": argparse.Namespace(activation_fn="relu")}, OtherArchitecture, "activation_fn is 'relu', XLM-R has 'gelu'"),
+        (f"{INSIDE}embed_tokens.weight", 0, "has no embeddings or no first layer"),
+        (f"{INSIDE}layers.1.fc1.bias", 0, "layer.1.intermediate.dense.bias is missing, of 42"),
+        (f"{INSIDE}layer_norm.weight", 32, "layer_norm.weight' is none of XLM-R's as fairseq names them"),
+        ("decoder.classification_heads.x.dense.weight", 2, "classification_heads.* is none of XLM-R's"),
+        ("encoder.lm_head.bias", 500, "lm_head.bias is there under two names"),
+        (f"{INSIDE}layers.0.self_attn.in_proj_bias", 97, r"has shape \(97,\), wanted query, key and value one below another"),
     ],
-)  # fmt: skip
-def test_what_fairseq_calls_otherwise_is_refused(
-    change: Callable[[State], object],
-    more: State,
-    kind: type[Exception],
-    message: str,
-    tiny: Path,
-    published: Callable[..., Path],
-    tmp_path: Path,
+)
+def test_tensors_that_are_not_those_of_fairseqs_xlmr_are_refused(
+    name: str, size: int, message: str, tiny: Path, published: Callable[..., Path], tmp_path: Path
 ) -> None:
     model = fairseq(without_types(tiny))
-    change(model)
+    if size:
+        model[name] = torch.ones(size)
+    else:
+        del model[name]
+    with pytest.raises(BadCheckpoint, match=message):
+        importing.convert(published(model), tmp_path / "new")
+    assert names(tmp_path) == {"old"}
+
+
+@pytest.mark.parametrize(
+    ("told", "kind", "message"),
+    [
+        ({}, BadCheckpoint, r"wanted numbers, the heads \(encoder_attention_heads\) among them"),
+        ({"encoder_attention_heads": 5}, BadCheckpoint, "width 32 is not a multiple of heads 5"),
+        ({"encoder_attention_heads": "4"}, BadCheckpoint, "wanted numbers"),
+        ({"activation_fn": "relu"}, OtherArchitecture, "activation_fn is 'relu', XLM-R has 'gelu'"),
+    ],
+)
+def test_arguments_of_another_model_are_refused(
+    told: State, kind: type[Exception], message: str, tiny: Path, published: Callable[..., Path], tmp_path: Path
+) -> None:
     with pytest.raises(kind, match=message):
-        importing.convert(published(model, **more), tmp_path / "new")
+        importing.convert(published(fairseq(without_types(tiny)), args=argparse.Namespace(**told)), tmp_path / "new")
     assert names(tmp_path) == {"old"}

@@ -33,23 +33,24 @@ Tensors = dict[str, torch.Tensor]
 
 
 def main() -> None:
-    """Do what standard input asks, and say on standard output how it went."""
+    """Do what standard input asks, within its limits, and say on standard output how it went."""
     request = json.load(sys.stdin)
+    _limit(request["memory"], request["most"])
+    json.dump(answer(request), sys.stdout)
+
+
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """fairseq's arguments, or why there are none: data, whatever happens."""
     try:
-        answer: dict[str, Any] = {"arguments": convert(**request)}
+        return {"arguments": convert(request["files"], request["output"], request["most"])}
     except BadCheckpoint as error:
-        answer = {"error": str(error)}
+        return {"error": str(error)}
     except Exception as error:
-        answer = {"error": _reason(error, request["memory"])}
-    json.dump(answer, sys.stdout)
+        return {"error": _reason(error, request["memory"])}
 
 
-def convert(files: list[str], output: str, memory: int, most: int) -> dict[str, Any] | None:
-    """Write the tensors of some pickles as one safetensors file; gives fairseq's arguments where they are fairseq's.
-
-    `memory` is what this process may take beyond what it has, `most` how large the file may become, both in bytes.
-    """
-    _limit(memory, most)
+def convert(files: list[str], output: str, most: int) -> dict[str, Any] | None:
+    """Write the tensors of some pickles as one file of at most `most` bytes; gives fairseq's arguments where they are fairseq's."""
     tensors: Tensors = {}
     arguments = None
     for file in files:
@@ -64,7 +65,7 @@ def convert(files: list[str], output: str, memory: int, most: int) -> dict[str, 
 
 
 def _limit(memory: int, most: int) -> None:
-    """From here on, no more memory and no larger file; not even a malicious pickle can want more."""
+    """From here on, no more than so many bytes of memory beyond what this process has, and no larger file."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     memory += pages * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))

@@ -125,8 +125,9 @@ def info(as_json: bool, model: str | None, revision: str | None) -> None:
 def import_model(source: Path, output: Path, memory: float | None, timeout: float) -> None:
     """Make a folder of ours from weights in another format, and print it.
 
-    FILE is `pytorch_model.bin` or its index, fairseq's `model.pt`, or a folder that holds one of them or only a `sentencepiece.bpe.model` for
-    a tokenizer. A pickle is opened in a process of its own that builds nothing but tensors, with bounds on memory and time (extra `train`).
+    FILE is `pytorch_model.bin` or its index, fairseq's `model.pt`, or a folder with one of them or with safetensors beside a
+    `sentencepiece.bpe.model`. A pickle is opened in a process of its own, which builds nothing but tensors, with bounds on
+    memory and time (extra `train`).
 
     \b
     Examples:
