@@ -4,11 +4,12 @@ import gzip
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -198,6 +199,7 @@ def test_a_line_of_json_is_one_line_to_every_reader(fill):
         (["info", "--model", "\x1b[2J\x9b"], "xlmr: '\\x1b[2J\\x9b' not found"),
         (["fill-mask", "--input", "\x1b[2J.txt"], "xlmr: \\x1b[2J.txt: cannot be read"),
         (["pretrain", "none.toml"], "xlmr: none.toml: not found"),
+        (["import", "none.bin", "--output", "new"], "xlmr: none.bin: not found; wanted a file of weights, or the folder of one"),
     ],
 )
 def test_what_fails_says_why_in_one_line_and_exits_with_1(run, tmp_path, monkeypatch, arguments, message):
@@ -227,6 +229,8 @@ def test_a_model_that_cannot_be_fetched_is_told_in_one_line(run, monkeypatch):
         (["fill-mask", TEXT, "--colour"], "No such option"),
         (["fly"], "No such command 'fly'"),
         (["pretrain"], "Missing argument 'RECIPE'"),
+        (["import", "a.bin"], "Missing option '--output'"),
+        (["import", "a.bin", "--output", "b", "--memory", "0"], "0.0 is not in the range x>0"),
     ],
 )
 def test_wrong_use_says_what_and_exits_with_2(run, arguments, message):
@@ -255,12 +259,62 @@ def test_info_tells_what_a_model_is(run, tiny):
     assert valid("info.json", facts)
     assert facts | {"parameters": 0, "bytes": 0} == {
         "model": str(tiny), "folder": str(tiny), "parameters": 0, "bytes": 0, "types": ["float32"], "vocabulary": 500,
-        "width": 32, "layers": 2, "heads": 4, "inner": 64, "longest": 64, "fills_masks": True,
+        "width": 32, "layers": 2, "heads": 4, "inner": 64, "longest": 64, "fills_masks": True, "head": None,
+        "vectors": {"size": 32, "steps": ["mean"], "prompts": [], "longest": None, "unknown": None},
     }  # fmt: skip
     assert facts["bytes"] == 4 * facts["parameters"]
     people = run("info", "--model", tiny)
     assert people.code == 0
     assert f"{facts['parameters']:,} (float32" in people.out
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"), [((), "question answering; it is found"), (("O", "B-PER"), "into O, B-PER;"), ("abcdefghij", "h … (10 labels);")]
+)
+def test_info_names_what_a_model_was_fine_tuned_for(run, tiny, monkeypatch, labels, told):
+    from xlmr import checkpoint
+
+    task = checkpoint.TaskHead("token classification" if labels else "question answering", tuple(labels), {})
+    monkeypatch.setattr(checkpoint, "open", lambda *_, **__: replace(opened, task=task))
+    opened = checkpoint.folders.open(tiny)
+    (facts,) = run("info", "--model", tiny, "--json").lines
+    assert valid("info.json", facts)
+    assert facts["head"] == {"task": task.task, "labels": list(labels)}
+    assert told in run("info", "--model", tiny).out
+
+
+def test_info_tells_how_vectors_are_made(run, tiny, tmp_path):
+    modules = [
+        {"type": f"sentence_transformers.models.{kind}", "path": path} for kind, path in (("Transformer", ""), ("Pooling", "1_Pooling"))
+    ]
+    shutil.copytree(tiny, tmp_path / "model")
+    (tmp_path / "model" / "modules.json").write_text(json.dumps(modules))
+    (tmp_path / "model" / "1_Pooling").mkdir()
+    (tmp_path / "model" / "1_Pooling" / "config.json").write_text('{"pooling_mode": ["cls", "max"]}')
+    (tmp_path / "model" / "config_sentence_transformers.json").write_text('{"prompts": {"query": "q: "}}')
+    (facts,) = run("info", "--model", tmp_path / "model", "--json").lines
+    assert valid("info.json", facts)
+    assert facts["vectors"] == {"size": 64, "steps": ["cls", "max"], "prompts": ["query"], "longest": 64, "unknown": None}
+    assert "text vectors  64 numbers: cls, max, cut after 64 tokens, prompts query" in run("info", "--model", tmp_path / "model").out
+    (tmp_path / "model" / "1_Pooling" / "config.json").write_text('{"pooling_mode": "own"}')
+    (facts,) = run("info", "--model", tmp_path / "model", "--json").lines
+    assert valid("info.json", facts)
+    assert facts["vectors"]["unknown"].endswith("1_Pooling/config.json: pooling_mode is 'own'")
+    assert "text vectors  none (" in run("info", "--model", tmp_path / "model").out
+
+
+def test_import_makes_a_folder_and_prints_it(run, tiny, tmp_path):
+    assert run("import", tiny, "--output", tmp_path / "new").out == f"{tmp_path / 'new'}\n"
+    assert run("info", "--model", tmp_path / "new").code == 0
+
+
+def test_the_bounds_of_an_import_are_passed_on(run, monkeypatch):
+    from xlmr.checkpoint import importing
+
+    called = []
+    monkeypatch.setattr(importing, "convert", lambda *arguments, **options: called.append((arguments, options)) or Path("new"))
+    assert run("import", "a.bin", "-o", "b", "--memory", "0.5", "--timeout", "3").code == 0
+    assert called == [((Path("a.bin"), Path("b")), {"bounds": importing.Bounds(500_000_000, 3)})]
 
 
 def test_parameters_are_those_transformers_counts(run, tiny):
