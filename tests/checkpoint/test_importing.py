@@ -169,7 +169,7 @@ class Harm:
         self.path = path
 
     def __reduce__(self) -> Any:
-        return builtins.exec, (f"open({str(self.path)!r}, 'w')",)
+        return builtins.exec, (f"open({str(self.path)!r}, 'w').close()",)
 
 
 @pytest.mark.parametrize("where", ["alone", "beside the weights", "in fairseq's arguments"])
