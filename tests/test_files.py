@@ -25,7 +25,7 @@ def test_what_is_no_plain_file_is_never_opened(name, put, tmp_path):
 
 @pytest.mark.parametrize("name", READERS)
 def test_a_file_that_is_too_large_is_never_read(name, tmp_path, monkeypatch):
-    monkeypatch.setattr(Path, "read_text", None)
+    monkeypatch.setattr(Path, "read_bytes", None)
     (tmp_path / name).touch()
     os.truncate(tmp_path / name, (1 << 28) + 1)
     with pytest.raises(BadCheckpoint, match=rf"{name}: has 268,435,457 bytes; at most [\d,]+ are read"):
@@ -37,7 +37,7 @@ def test_what_may_not_be_read_says_why(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     (tmp_path / "config.json").touch()
-    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
     with pytest.raises(BadCheckpoint, match=r"config\.json: cannot be read \(Permission denied\)$"):
         configs.read(tmp_path / "config.json")
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 
 import numpy as np
 
 from xlmr import batching, checkpoint, runtimes, tokenizer
+from xlmr.checkpoint import sentences
 from xlmr.config import Config
 from xlmr.errors import BadCheckpoint, BadInput
+from xlmr.heads.vectors import Recipe
 from xlmr.limits import CHARACTERS, THREADS, whole
 from xlmr.runtimes import Runtime
 from xlmr.tokenizer import Encoding, Tokenizer
@@ -23,6 +25,8 @@ class Encoder:
     config: Config
     tokenizer: Tokenizer
     runtime: Runtime
+    recipe: Recipe = field(default_factory=Recipe)
+    """How it makes one vector of a text."""
 
 
 def load(
@@ -43,12 +47,19 @@ def load(
         ("eos_token_id", found.config.eos_id, pieces.eos_id),
     ):
         if ours != theirs:
-            raise BadCheckpoint(f"{found.folder}: {name} is {ours} in config.json and {theirs} in tokenizer.json; are both of this model?")
-    return Encoder(found.config, pieces, runtimes.start(found, runtime, threads=threads))
+            file = tokenizer.file(found.folder)
+            raise BadCheckpoint(f"{found.folder}: {name} is {ours} in config.json and {theirs} in {file}; are both of this model?")
+    recipe = sentences.read(found.folder, found.config)
+    return Encoder(found.config, pieces, runtimes.start(found, runtime, threads=threads), recipe)
 
 
-def encode(encoder: Encoder, text: str) -> Encoding:
-    """The ids of a text that the model can take whole. Raises BadInput where it is too long or no text."""
+def encode(encoder: Encoder, text: str, *, cut: int | None = None) -> Encoding:
+    """The ids of a text that the model can take whole; `cut` takes its first tokens, that many, `<s>` and `</s>` among them.
+
+    Raises BadInput where it is too long or no text.
+    """
+    if cut is not None:
+        return encoder.tokenizer.encode(bounded(text), longest=cut)
     longest = encoder.config.longest
     encoding = encoder.tokenizer.encode(bounded(text), longest=longest + 1)
     if len(encoding.ids) > longest:

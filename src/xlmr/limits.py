@@ -33,6 +33,11 @@ THREADS = 1_024
 LINE = 4_000_000
 """Bytes in one line of a file."""
 
+IMPORT_SECONDS = 600
+"""That opening one file of another kind may take, unless told otherwise."""
+IMPORT_MEMORY = 1 << 30
+"""Bytes that it may take beyond three times the file's size, unless told otherwise."""
+
 
 def whole(name: str, number: object, most: int) -> int:
     """A whole number of any integer type, from 1 to `most`. Raises BadInput for anything else, True and False among them."""

@@ -6,7 +6,7 @@ from os import PathLike
 
 from xlmr import encoder as encoders
 from xlmr.encoder import Encoder
-from xlmr.tasks import masks, scoring
+from xlmr.tasks import embeddings, masks, scoring
 
 
 class Model(Encoder):
@@ -16,6 +16,7 @@ class Model(Encoder):
 
     fill_mask = masks.fill_mask
     score = scoring.score
+    embed = embeddings.embed
 
 
 def load(
@@ -27,4 +28,4 @@ def load(
     `revision` is a branch, tag or commit of a hub id. Raises BadCheckpoint, OtherArchitecture or NotAvailable.
     """
     found = encoders.load(source, runtime=runtime, threads=threads, revision=revision)
-    return Model(found.config, found.tokenizer, found.runtime)
+    return Model(found.config, found.tokenizer, found.runtime, found.recipe)

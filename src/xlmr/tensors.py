@@ -3,12 +3,12 @@
 Loading, checking, initialising, exporting and compressing read this table; nothing else knows a tensor's name.
 Linear weights lie as PyTorch keeps them, `[out, in]`.
 
-Axes: vocabulary, positions, types, width, heads (all heads' numbers side by side), inner.
+Axes: vocabulary, positions, types, width, heads (all heads' numbers side by side), inner, labels (of a fine-tuned head).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from xlmr.config import Config
@@ -50,6 +50,30 @@ MLM_HEAD = (
     ("words.weight",     "decoder.weight",    "vocabulary width"),  # only where the head is not tied
 )  # fmt: skip
 
+# What a model fine-tuned for a task has on top of its encoder, by the class that Hugging Face names in a config's `architectures`.
+TASK_HEADS: Mapping[str, tuple[str, tuple[tuple[str, str, str], ...]]] = {
+    "XLMRobertaForSequenceClassification": ("sequence classification", (
+        ("dense.weight", "classifier.dense.weight",    "width width"),
+        ("dense.bias",   "classifier.dense.bias",      "width"),
+        ("out.weight",   "classifier.out_proj.weight", "labels width"),
+        ("out.bias",     "classifier.out_proj.bias",   "labels"),
+    )),
+    "XLMRobertaForTokenClassification": ("token classification", (
+        ("out.weight", "classifier.weight", "labels width"),
+        ("out.bias",   "classifier.bias",   "labels"),
+    )),
+    "XLMRobertaForMultipleChoice": ("multiple choice", (
+        ("out.weight", "classifier.weight", "labels width"),
+        ("out.bias",   "classifier.bias",   "labels"),
+    )),
+    "XLMRobertaForQuestionAnswering": ("question answering", (
+        ("out.weight", "qa_outputs.weight", "labels width"),
+        ("out.bias",   "qa_outputs.bias",   "labels"),
+    )),
+}  # fmt: skip
+NAMED = ("sequence classification", "token classification")
+"""The tasks whose labels have names."""
+
 ENCODER_PREFIX = "roberta."
 HEAD_PREFIX = "lm_head."
 
@@ -64,12 +88,12 @@ class Tensor:
     """Hugging Face's, with its prefix, such as `roberta.encoder.layer.0.attention.self.query.weight`."""
     axes: tuple[str, ...]
 
-    def shape(self, config: Config) -> tuple[int, ...]:
-        """Its size along each axis."""
-        return tuple(sizes(config)[axis] for axis in self.axes)
+    def shape(self, config: Config, labels: int = 0) -> tuple[int, ...]:
+        """Its size along each axis; `labels` is that of a fine-tuned head."""
+        return tuple(sizes(config, labels)[axis] for axis in self.axes)
 
 
-def sizes(config: Config) -> dict[str, int]:
+def sizes(config: Config, labels: int = 0) -> dict[str, int]:
     """The length of each axis."""
     return {
         "vocabulary": config.vocabulary,
@@ -78,6 +102,7 @@ def sizes(config: Config) -> dict[str, int]:
         "width": config.width,
         "heads": config.heads * config.head_width,
         "inner": config.inner,
+        "labels": labels,
     }
 
 
@@ -95,3 +120,9 @@ def mlm_head(config: Config) -> Iterator[Tensor]:
     for name, hf, axes in MLM_HEAD:
         if name != "words.weight" or not config.tied:
             yield Tensor(f"head.{name}", HEAD_PREFIX + hf, tuple(axes.split()))
+
+
+def task_head(architecture: str) -> Iterator[Tensor]:
+    """The tensors of a fine-tuned head, by Hugging Face's class."""
+    for name, hf, axes in TASK_HEADS[architecture][1]:
+        yield Tensor(f"task.{name}", hf, tuple(axes.split()))

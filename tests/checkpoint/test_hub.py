@@ -1,68 +1,23 @@
-import hashlib
 import json
 import logging
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterator
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
-from huggingface_hub import close_session, constants
+from hub_server import FIRST, NAME, SECOND, Handler, Hub, set_hub
+from huggingface_hub import constants
 
+import xlmr
 from xlmr import checkpoint
 from xlmr.errors import BadCheckpoint, NotAvailable, OtherArchitecture
-
-FIRST, SECOND = "1" * 40, "2" * 40
-NAME = "somebody/tiny-xlmr"
-
-
-@dataclass
-class Hub:
-    """Enough of the hub's protocol for one model: files by commit, branches, and what was asked of it."""
-
-    url: str
-    files: dict[str, dict[str, bytes]]
-    branches: dict[str, str]
-    refusal: tuple[int, str] | None = None
-    asked: list[str] = field(default_factory=list)
-
-    def answer(self, path: str) -> tuple[int, dict[str, str], bytes]:
-        name, _, rest = path.lstrip("/").partition("/resolve/")
-        revision, _, file = rest.partition("/")
-        commit = self.branches.get(revision, revision)
-        if self.refusal:
-            return self.refusal[0], {"X-Error-Code": self.refusal[1]}, b""
-        if name != NAME:
-            return 401, {"X-Error-Code": "RepoNotFound"}, b""
-        if commit not in self.files:
-            return 404, {"X-Error-Code": "RevisionNotFound"}, b""
-        if file not in self.files[commit]:
-            return 404, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": commit}, b""
-        body = self.files[commit][file]
-        return 200, {"X-Repo-Commit": commit, "ETag": f'"{hashlib.sha256(body).hexdigest()}"'}, body
-
-
-class Handler(BaseHTTPRequestHandler):
-    hub: Hub
-
-    def do_HEAD(self) -> None:
-        self.hub.asked.append(f"{self.command} {self.path}")
-        status, headers, body = self.hub.answer(self.path)
-        self.send_response(status)
-        for key, value in (headers | {"Content-Length": str(len(body))}).items():
-            self.send_header(key, value)
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(body)
-
-    do_GET = do_HEAD
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 @pytest.fixture
@@ -80,17 +35,6 @@ def hub(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     yield own
     server.shutdown()
     server.server_close()
-
-
-def set_hub(monkeypatch: pytest.MonkeyPatch, url: str, cache: Path, *, offline: bool = False) -> None:
-    """What huggingface_hub takes from the environment when it is imported."""
-    close_session()
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(constants, "ENDPOINT", url)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_IMPLICIT_TOKEN", True)
 
 
 def stds(*revisions: str | None) -> list[float]:
@@ -231,7 +175,7 @@ def test_another_architecture_is_refused_before_its_weights_are_fetched(hub: Hub
 def test_a_model_without_one_of_the_files_is_refused(missing: str, hub: Hub) -> None:
     del hub.files[SECOND][missing]
     with pytest.raises(
-        BadCheckpoint, match=f"^somebody/tiny-xlmr: the hub has no {missing} of it; a checkpoint has config.json, tokenizer"
+        BadCheckpoint, match=f"^somebody/tiny-xlmr: the hub has no {missing} of it(, nor .*)?; a checkpoint has config.json, tokenizer"
     ):
         checkpoint.open(NAME)
 
@@ -240,7 +184,7 @@ def test_a_model_without_one_of_the_files_is_refused(missing: str, hub: Hub) -> 
     ("instead", "message"),
     [
         ("pytorch_model.bin", "found pytorch_model.bin, wanted model.safetensors. Opening a pickle can run any code in it"),
-        ("model.safetensors.index.json", "the weights lie in several files, wanted one model.safetensors"),
+        ("tf_model.h5", "found tf_model.h5, which no library of today reads; wanted model.safetensors"),
         ("README.md", "model.safetensors not found; a checkpoint is a folder with"),
     ],
 )
@@ -258,6 +202,135 @@ def test_a_broken_download_is_refused(hub: Hub) -> None:
         checkpoint.open(NAME)
 
 
+def got(hub: Hub) -> list[str]:
+    """The files that were fetched, in order."""
+    return [asked.split()[1].rpartition(f"{SECOND}/")[2] for asked in hub.asked if asked.startswith(f"GET /{NAME}/")]
+
+
+@pytest.fixture
+def placed(hub: Hub, tiny: Path, tmp_path: Path, split: Callable[..., dict[str, str]]) -> dict[str, str]:
+    """The hub's model is in several files, and which of them has which tensor."""
+    shutil.copytree(tiny, tmp_path / "sharded")
+    found = split(tmp_path / "sharded")
+    hub.files[SECOND] = {path.name: path.read_bytes() for path in (tmp_path / "sharded").iterdir()}
+    return found
+
+
+def test_a_model_in_several_files_is_fetched(hub: Hub, tiny: Path, placed: dict[str, str]) -> None:
+    whole = checkpoint.weights(checkpoint.open(tiny))
+    found = checkpoint.weights(checkpoint.open(NAME))
+    assert all(np.array_equal(found[name], whole[name]) for name in whole)
+    assert {file for file in got(hub) if file.endswith(".safetensors")} == set(placed.values())
+    hub.asked.clear()
+    assert checkpoint.open(NAME, revision=SECOND).has_mlm_head
+    assert hub.asked == []
+
+
+def test_an_index_that_leads_elsewhere_is_refused_before_any_weights_are_fetched(hub: Hub, placed: dict[str, str]) -> None:
+    hub.files[SECOND]["model.safetensors.index.json"] = b'{"weight_map": {"a": "../../../secret.safetensors"}}'
+    with pytest.raises(BadCheckpoint, match=r"the file of a is '\.\./\.\./\.\./secret.safetensors', wanted the plain name"):
+        checkpoint.open(NAME)
+    assert not any("safetensors" in file and "index" not in file for file in got(hub))
+
+
+def test_a_shard_the_hub_has_not_is_named(hub: Hub, placed: dict[str, str]) -> None:
+    shard = max(placed.values())
+    del hub.files[SECOND][shard]
+    with pytest.raises(BadCheckpoint, match=f"^{NAME}: the hub has no {shard} of it"):
+        checkpoint.open(NAME)
+
+
+def test_a_model_with_its_sentencepiece_file_only_is_fetched(hub: Hub) -> None:
+    del hub.files[SECOND]["tokenizer.json"]
+    hub.files[SECOND]["sentencepiece.bpe.model"] = b"pieces"
+    assert {path.name for path in checkpoint.open(NAME).folder.iterdir()} == {"config.json", "sentencepiece.bpe.model", "model.safetensors"}
+    hub.asked.clear()
+    checkpoint.open(NAME, revision=SECOND)
+    assert hub.asked == []
+
+
+SENTENCES = {
+    "modules.json": [
+        {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+        {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+        {"idx": 2, "name": "2", "path": "2_Normalize", "type": "sentence_transformers.models.Normalize"},
+    ],
+    "1_Pooling/config.json": {"word_embedding_dimension": 32, "pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False},
+    "config_sentence_transformers.json": {"prompts": {"query": "query: "}},
+    "sentence_bert_config.json": {"max_seq_length": 32},
+}
+
+
+def test_the_files_of_sentence_transformers_are_fetched_too(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.files[SECOND] |= {name: json.dumps(content).encode() for name, content in SENTENCES.items()}
+    vector = xlmr.load(NAME, threads=1).embed("the cat", prompt="query")
+    assert got(hub)[-1] == "model.safetensors"  # last: what is small may tell that it is not wanted
+    assert np.linalg.norm(vector) == pytest.approx(1)
+    hub.asked.clear()
+    set_hub(monkeypatch, hub.url, tmp_path / "cache", offline=True)
+    np.testing.assert_array_equal(xlmr.load(NAME, threads=1).embed("the cat", prompt="query"), vector)
+    assert hub.asked == []
+
+
+def test_modules_outside_the_model_are_refused_before_its_weights_are_fetched(hub: Hub) -> None:
+    hub.files[SECOND]["modules.json"] = b'[{"type": "sentence_transformers.models.Pooling", "path": "../../secret"}]'
+    with pytest.raises(BadCheckpoint, match=r"modules.json: module 0: its path is '\.\./\.\./secret', wanted the plain name of a folder"):
+        checkpoint.open(NAME)
+    assert "model.safetensors" not in got(hub)
+
+
+def test_a_connection_that_breaks_off_is_taken_up_where_it_was(hub: Hub, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 10_000)  # what was received of one that is not full is asked for again
+    hub.cuts["model.safetensors"] = [30_000, 20_000]
+    assert (checkpoint.open(NAME).folder / "model.safetensors").read_bytes() == (tiny / "model.safetensors").read_bytes()
+    ranges = [asked.split()[2:] for asked in hub.asked if asked.startswith("GET") and "model.safetensors" in asked]
+    assert ranges == [[], ["bytes=30000-"], ["bytes=50000-"]]
+
+
+def test_an_answer_cut_off_for_good_is_told_and_leaves_nothing_half(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    hub.cuts["model.safetensors"] = [30_000, *[0] * 9]
+    with pytest.raises(NotAvailable, match=f"^{NAME}: cannot be fetched .*RemoteProtocolError"):
+        checkpoint.open(NAME)
+    cache = tmp_path / "cache" / f"models--{NAME.replace('/', '--')}"
+    assert {path.name for path in (cache / "snapshots" / SECOND).iterdir()} == {"config.json", "tokenizer.json"}
+    assert max(path.stat().st_size for path in (cache / "blobs").iterdir()) < 30_000 or not list((cache / "blobs").glob("*.incomplete"))
+    hub.cuts.clear()
+    assert checkpoint.open(NAME).has_mlm_head
+
+
+INTERRUPTED = """
+import os, signal, sys, threading, time
+from xlmr import checkpoint
+from xlmr.checkpoint import hub
+fetch = hub.hf_hub_download
+def killed(name, file, **more):
+    if file == sys.argv[2]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return fetch(name, file, **more)
+hub.hf_hub_download = killed
+checkpoint.open(sys.argv[1])
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system kills differently")
+def test_what_was_fetched_before_an_interruption_is_not_fetched_again(hub: Hub, placed: dict[str, str], tmp_path: Path) -> None:
+    shards = sorted(set(placed.values()))
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED, NAME, shards[1]], check=False, env=asking(hub, tmp_path / "home"))
+    assert done.returncode == -signal.SIGKILL
+    assert shards[0] in got(hub)
+    hub.asked.clear()
+    subprocess.run([sys.executable, "-c", OPEN, NAME], check=True, capture_output=True, env=asking(hub, tmp_path / "home"))
+    assert got(hub) == shards[1:]
+
+
+def asking(hub: Hub, home: Path) -> dict[str, str]:
+    """The environment of a process that asks this hub and has its cache under `home`."""
+    variables = {"HF_ENDPOINT": hub.url, "HF_HOME": str(home), "NO_PROXY": "127.0.0.1"}
+    return os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | variables
+
+
 OPEN = """
 import json, sys
 from xlmr import checkpoint, errors
@@ -270,8 +343,7 @@ except errors.XlmrError as error:
 
 def test_the_variables_of_the_environment_count(hub: Hub, tmp_path: Path) -> None:
     def ask(name: str, **more: str) -> list[str]:
-        variables = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "NO_PROXY": "127.0.0.1"}
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | variables | more
+        environment = asking(hub, tmp_path / "home") | more
         done = subprocess.run([sys.executable, "-c", OPEN, name], check=True, capture_output=True, text=True, env=environment)
         found: list[str] = json.loads(done.stdout)
         return found

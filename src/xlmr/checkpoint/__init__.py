@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from xlmr.checkpoint import folder as folders
+from xlmr.checkpoint.finetuned import TaskHead
 from xlmr.checkpoint.folder import Checkpoint
 from xlmr.checkpoint.header import Stored
 from xlmr.checkpoint.saving import save
 from xlmr.errors import BadCheckpoint, BadInput
 
-__all__ = ["Checkpoint", "Stored", "open", "read", "save", "weights"]
+__all__ = ["Checkpoint", "Stored", "TaskHead", "open", "read", "save", "weights"]
 
 SMALL = "small"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{,95}/[A-Za-z0-9][\w.-]{,95}", re.ASCII)

@@ -1,4 +1,4 @@
-"""A checkpoint in a folder: the tensors of its file, found by name and held against its config."""
+"""A checkpoint in a folder: the tensors of its files, found by name and held against its config."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from xlmr import config as configs
-from xlmr import tensors
-from xlmr.checkpoint import floats, header
+from xlmr import files, tensors
+from xlmr.checkpoint import finetuned, floats, header, shards
+from xlmr.checkpoint.finetuned import TaskHead
 from xlmr.checkpoint.header import Stored
 from xlmr.config import Config
 from xlmr.errors import BadCheckpoint
@@ -22,22 +23,16 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 TOKENIZER = "tokenizer.json"
 
-# Where weights may lie that are not read, and what is said about them.
-SHARDED = "model.safetensors.index.json"
-PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "tf_model.h5", "flax_model.msgpack")
+# Where weights may lie that are not read: those that `xlmr import` converts, and those that nothing converts any more.
+PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt")
+ABANDONED = ("tf_model.h5", "flax_model.msgpack")
 
 # Tensors that Hugging Face's classes also store and that nothing here computes with.
 EXTRAS = tuple(re.compile(pattern) for pattern in (
     r"(roberta\.)?embeddings\.(position_ids|token_type_ids)",  # counted, not learnt; written by transformers before 4.31
     r"(roberta\.)?pooler\.dense\.(weight|bias)",               # trained by nobody: XLM-R has no next-sentence task
 ))  # fmt: skip
-TASK_HEADS = {
-    "XLMRobertaForSequenceClassification": "classifier.",
-    "XLMRobertaForTokenClassification": "classifier.",
-    "XLMRobertaForMultipleChoice": "classifier.",
-    "XLMRobertaForQuestionAnswering": "qa_outputs.",
-}
-
+BARE = ("embeddings.", "encoder.", "pooler.")
 WORDS = "roberta.embeddings.word_embeddings.weight"
 DECODER = "lm_head.decoder.weight"
 BIAS = "lm_head.bias"
@@ -55,6 +50,8 @@ class Checkpoint:
     config: Config
     stored: Mapping[str, Stored]
     """Where each tensor lies, by our name for it (`tensors`): the encoder, and `head.*` where there is an MLM head."""
+    task: TaskHead | None = None
+    """What it was fine-tuned for, where its head is one that is known."""
 
     @property
     def has_mlm_head(self) -> bool:
@@ -71,31 +68,42 @@ def open(folder: Path) -> Checkpoint:
         found = "is not a folder" if folder.exists() else "not found"
         raise BadCheckpoint(f"{folder}: {found}; wanted a folder with {CONFIG}, {TOKENIZER} and {WEIGHTS}")
     config = configs.read(folder / CONFIG)
-    file = folder / WEIGHTS
-    if not file.is_file():
-        raise without_weights(str(folder), [name for name in (SHARDED, *PICKLES) if (folder / name).exists()], config)
-    stored = {_full_name(name): tensor for name, tensor in header.read(file).items()}
+    file, held = _weights(folder)
+    stored = _full_names(held, file)
+    task = finetuned.find(config, stored)
     config = _settle_head(config, stored, file)
-    return Checkpoint(folder, config, _match(config, stored, file))
+    return Checkpoint(folder, config, _match(config, stored, file), task)
 
 
-def without_weights(where: str, instead: Collection[str], config: Config) -> BadCheckpoint:
-    """What to say of a model without `model.safetensors`, which has the files `instead`."""
-    model = next(iter(config.architectures), "XLMRobertaModel")
-    save = f"{model}.from_pretrained(OLD).save_pretrained(NEW, max_shard_size='1TB')"
-    if SHARDED in instead:
-        return BadCheckpoint(f"{where}: the weights lie in several files, wanted one {WEIGHTS}. Join them with transformers: {save}")
-    if instead:
+def without_weights(where: str, instead: Collection[str]) -> BadCheckpoint:
+    """What to say of a model without safetensors, which has the files `instead`."""
+    if pickles := [name for name in instead if name in PICKLES]:
         return BadCheckpoint(
-            f"{where}: found {', '.join(instead)}, wanted {WEIGHTS}. Opening a pickle can run any code in it, so it is not opened here; "
-            f"if you trust where it comes from, convert it with transformers: {save}"
+            f"{where}: found {', '.join(pickles)}, wanted {WEIGHTS}. Opening a pickle can run any code in it, so it is not opened here; "
+            f"convert it, in a process of its own that lets no code run: xlmr import FOLDER --output NEW"
         )
-    return BadCheckpoint(f"{where}: {WEIGHTS} not found; a checkpoint is a folder with {CONFIG}, {TOKENIZER} and {WEIGHTS}")
+    if instead:
+        return BadCheckpoint(f"{where}: found {', '.join(instead)}, which no library of today reads; wanted {WEIGHTS}")
+    return BadCheckpoint(f"{where}: {WEIGHTS} not found; a checkpoint is a folder with {files.WANTED}")
 
 
-def _full_name(name: str) -> str:
-    """A tensor's Hugging Face name; an encoder saved alone drops the prefix."""
-    return ENCODER_PREFIX + name if name.startswith(("embeddings.", "encoder.", "pooler.")) else name
+def _weights(folder: Path) -> tuple[Path, dict[str, Stored]]:
+    """The file that says which tensors there are, one file of weights or the index of several, and the tensors."""
+    for name, read in ((WEIGHTS, header.read), (shards.INDEX, shards.read)):
+        if (folder / name).is_file():
+            return folder / name, read(folder / name)
+    raise without_weights(str(folder), [name for name in (*PICKLES, *ABANDONED) if (folder / name).exists()])
+
+
+def _full_names(held: Mapping[str, Stored], file: Path) -> dict[str, Stored]:
+    """The tensors by their Hugging Face names; an encoder saved alone drops the prefix."""
+    full: dict[str, Stored] = {}
+    for name, stored in held.items():
+        whole = ENCODER_PREFIX + name if name.startswith(BARE) else name
+        if whole in full:
+            raise BadCheckpoint(f"{file}: has both {name.removeprefix(ENCODER_PREFIX)} and {whole}, two names of one tensor")
+        full[whole] = stored
+    return full
 
 
 def _settle_head(config: Config, found: dict[str, Stored], file: Path) -> Config:
@@ -144,8 +152,9 @@ def _check(tensor: Tensor, stored: Stored, config: Config, file: Path) -> None:
 
 
 def _tolerated(name: str, config: Config) -> bool:
-    heads = tuple(TASK_HEADS[task] for task in config.architectures if task in TASK_HEADS)
-    return name.startswith(heads) or any(pattern.fullmatch(name) for pattern in EXTRAS)
+    named = [task for task in config.architectures if task in tensors.TASK_HEADS] if config.architectures else tensors.TASK_HEADS
+    starts = tuple({tensor.hf.partition(".")[0] + "." for task in named for tensor in tensors.task_head(task)})
+    return name.startswith(starts) or any(pattern.fullmatch(name) for pattern in EXTRAS)
 
 
 def _equal(one: Stored, other: Stored, file: Path) -> bool:

@@ -16,6 +16,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from xlmr import files
 from xlmr.errors import BadCheckpoint
 
 LARGEST_HEADER = 100_000_000
@@ -63,12 +64,13 @@ class Stored:
             raise BadCheckpoint(f"{self.file}: is not as it was when it was opened; it must not change while a model uses it")
 
 
-def read(path: Path) -> dict[str, Stored]:
-    """Every tensor of a safetensors file, by the name it has there. Reads the header only.
+def read(path: Path, folder: Path | None = None) -> dict[str, Stored]:
+    """Every tensor of a safetensors file, by the name it has there. Reads the header only. `folder` is as in `files.read`.
 
-    Raises BadCheckpoint unless the header is whole, each tensor's bytes fit its shape, and together
+    Raises BadCheckpoint unless the file lies in the model's folder, the header is whole, each tensor's bytes fit its shape, and together
     they fill the file without gap, overlap or rest.
     """
+    resolved = files.locate(path, folder)  # ONNX Runtime wants a plain file, and the hub's cache holds links
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
@@ -79,7 +81,6 @@ def read(path: Path) -> dict[str, Stored]:
     raw.pop("__metadata__", None)
     if len(raw) > MOST_TENSORS:
         raise BadCheckpoint(f"{path}: holds {len(raw)} tensors, at most {MOST_TENSORS} are read")
-    resolved = path.resolve()  # ONNX Runtime wants a plain file, and the hub's cache holds links
     stored = {name: replace(_stored(name, entry, resolved, start, size, path), seen=_seen(status)) for name, entry in raw.items()}
     _check_layout(stored, start, size, path)
     return stored
@@ -116,21 +117,12 @@ def _header(prefix: bytes, file: Any, size: int, path: Path) -> tuple[int, dict[
     if length > size - 8:
         raise BadCheckpoint(f"{path}: the header claims {length} bytes, the file has {size}; it is truncated. Copy or download it again")
     try:
-        raw = json.loads(file.read(length).decode("utf-8"), object_pairs_hook=_unique)
+        raw = json.loads(file.read(length).decode("utf-8"), object_pairs_hook=files.unique)
     except (ValueError, RecursionError) as error:
         raise BadCheckpoint(f"{path}: the safetensors header is not valid JSON ({error})") from None
     if not isinstance(raw, dict):
         raise BadCheckpoint(f"{path}: the safetensors header is a {type(raw).__name__}, wanted an object")
     return 8 + length, raw
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"{twice!r} stands there twice")
-    return found
 
 
 def _stored(name: str, entry: object, file: Path, start: int, size: int, path: Path) -> Stored:

@@ -1,4 +1,4 @@
-"""A model of the Hugging Face hub, fetched into the hub's own cache: its config, tokenizer and weights, and nothing else.
+"""A model of the Hugging Face hub, fetched into the hub's own cache: the files that are read of a model, and nothing else.
 
 Where the cache lies, which server is asked, with whose token, and whether at all, is up to the variables of huggingface_hub:
 `HF_HOME`, `HF_ENDPOINT`, `HF_TOKEN`, `HF_HUB_OFFLINE`.
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from huggingface_hub import HfApi, constants, hf_hub_download
+from huggingface_hub import HfApi, constants, hf_hub_download, try_to_load_from_cache
 from huggingface_hub.errors import (
     GatedRepoError,
     LocalEntryNotFoundError,
@@ -21,8 +21,10 @@ from huggingface_hub.errors import (
 )
 
 from xlmr import config as configs
-from xlmr.checkpoint.folder import CONFIG, PICKLES, SHARDED, TOKENIZER, WEIGHTS, without_weights
+from xlmr.checkpoint import sentences, shards
+from xlmr.checkpoint.folder import ABANDONED, CONFIG, PICKLES, TOKENIZER, WEIGHTS, without_weights
 from xlmr.errors import BadCheckpoint, NotAvailable, XlmrError
+from xlmr.tokenizer import SENTENCEPIECE
 
 FILES = (CONFIG, TOKENIZER, WEIGHTS)
 
@@ -31,7 +33,8 @@ def fetch(name: str, revision: str | None = None) -> Path:
     """The folder with the files of a hub id, fetched if they are not there yet.
 
     A commit that is in the cache is taken from there. A branch or tag (`main` unless told) is looked up on the hub first, and taken
-    from the cache as it was last seen where the hub cannot be reached or `HF_HUB_OFFLINE` is set. All files are of one commit.
+    from the cache as it was last seen where the hub cannot be reached or `HF_HUB_OFFLINE` is set. All files are of one commit. A
+    connection that breaks off is taken up again where it was; a file is in the cache whole or not at all.
 
     Raises NotAvailable where it cannot be had; BadCheckpoint where the hub's files are not those of a checkpoint, OtherArchitecture
     where they are another model's: both before the weights are fetched.
@@ -42,8 +45,10 @@ def fetch(name: str, revision: str | None = None) -> Path:
             config = Path(hf_hub_download(name, CONFIG, revision=revision))
             commit = config.parent.name
             configs.read(config)
-            hf_hub_download(name, TOKENIZER, revision=commit)
-            _weights(name, commit, config)
+            if not _first(name, commit, (TOKENIZER, SENTENCEPIECE)):
+                raise BadCheckpoint(f"{where}: the hub has no {TOKENIZER} of it, nor {SENTENCEPIECE}; a checkpoint has {', '.join(FILES)}")
+            _sentences(name, commit)
+            _weights(name, commit)
     except XlmrError:
         raise
     except RemoteEntryNotFoundError as error:
@@ -53,12 +58,51 @@ def fetch(name: str, revision: str | None = None) -> Path:
     return config.parent
 
 
-def _weights(name: str, commit: str, config: Path) -> None:
+def _first(name: str, commit: str, files: tuple[str, ...]) -> str | None:
+    """The first of some files that there is, fetched; one that is in the cache comes before one that is not."""
+    for file in files:
+        if _cached(name, file, commit) is True:
+            return file
+    return next((file for file in files if _optional(name, commit, file)), None)
+
+
+def _sentences(name: str, commit: str) -> None:
+    """What sentence-transformers keeps beside the model: the list of its modules, what that names, and the settings."""
+    whole = any(_cached(name, file, commit) for file in (WEIGHTS, shards.INDEX))
     try:
-        hf_hub_download(name, WEIGHTS, revision=commit)
+        if listed := _optional(name, commit, sentences.MODULES):
+            for file in (*sentences.SETTINGS, *sentences.needed(listed)):
+                _optional(name, commit, file)
+    except LocalEntryNotFoundError:
+        if not whole:  # a cache that others have filled holds what they needed; asked again when the hub is in reach
+            raise
+
+
+def _weights(name: str, commit: str) -> None:
+    """One file of weights or the index of several and what it names, once that is known to be sound."""
+    found = _first(name, commit, (WEIGHTS, shards.INDEX))
+    if found is None:
+        raise without_weights(name, [file for file in (*PICKLES, *ABANDONED) if HfApi().file_exists(name, file, revision=commit)])
+    if found == shards.INDEX:
+        index = Path(hf_hub_download(name, shards.INDEX, revision=commit))
+        for shard in dict.fromkeys(shards.parse(index).values()):
+            hf_hub_download(name, shard, revision=commit)
+
+
+def _optional(name: str, commit: str, file: str) -> Path | None:
+    """A file that a model may have, fetched; None where the hub has none. Raises LocalEntryNotFoundError where that cannot be known."""
+    if _cached(name, file, commit) is False:
+        return None
+    try:
+        return Path(hf_hub_download(name, file, revision=commit))
     except RemoteEntryNotFoundError:
-        instead = [file for file in (SHARDED, *PICKLES) if HfApi().file_exists(name, file, revision=commit)]
-        raise without_weights(name, instead, configs.read(config)) from None
+        return None
+
+
+def _cached(name: str, file: str, commit: str) -> bool | None:
+    """Whether a file is in the cache; None where it is not, and the cache does not know either that the hub has none."""
+    found = try_to_load_from_cache(name, file, revision=commit)
+    return None if found is None else isinstance(found, str)
 
 
 @contextmanager
@@ -74,8 +118,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _file(error: RemoteEntryNotFoundError) -> str:
-    asked = str(error.response.request.url)
-    return next((file for file in FILES if asked.endswith(file)), "file")
+    return str(error.response.request.url).rpartition("/")[2]
 
 
 def _reason(error: Exception, name: str) -> str:

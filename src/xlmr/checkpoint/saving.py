@@ -59,9 +59,9 @@ def save(
     if not Path(tokenizer).is_file():
         raise BadInput(f"{tokenizer}: not found; wanted a {TOKENIZER}")
     table = _table(config, weights)
-    with _replacing(Path(os.path.realpath(folder))) as new:
-        _write_json(new / CONFIG, configs.dump(_named(config, table), dtype))
-        _write_json(new / TOKENIZER_CONFIG, _tokenizer_config(config))
+    with replacing(Path(os.path.realpath(folder))) as new:
+        write_json(new / CONFIG, configs.dump(_named(config, table), dtype))
+        write_json(new / TOKENIZER_CONFIG, tokenizer_config(config))
         shutil.copyfile(tokenizer, new / TOKENIZER)
         _write_weights(new / WEIGHTS, config, table, weights, dtype)
 
@@ -100,19 +100,20 @@ def _write_weights(path: Path, config: Config, table: Mapping[str, Tensor], weig
             file.write(stored.data)
 
 
-def _tokenizer_config(config: Config) -> dict[str, Any]:
+def tokenizer_config(config: Config) -> dict[str, Any]:
     """What `AutoTokenizer` wants to know beside `tokenizer.json`, which it then takes as it is."""
     return {"tokenizer_class": "XLMRobertaTokenizer", "model_max_length": config.longest, **SPECIAL_TOKENS}
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write one of a checkpoint's files of JSON."""
     with path.open("w", encoding="utf-8") as file:
         json.dump(content, file, ensure_ascii=False, indent=2)
         file.write("\n")
 
 
 @contextmanager
-def _replacing(folder: Path) -> Iterator[Path]:
+def replacing(folder: Path) -> Iterator[Path]:
     """A new folder beside `folder`, which takes its place at the end if nothing went wrong, and is removed if something did."""
     _check_replaceable(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from math import prod
 from typing import Any, TypeVar
@@ -14,11 +14,14 @@ from typing import Any, TypeVar
 import click
 
 from xlmr.batching import Pause
-from xlmr.checkpoint import Checkpoint
+from xlmr.checkpoint import Checkpoint, sentences
 from xlmr.cli.jobs import Shown, Text
 from xlmr.cli.options import Source
 from xlmr.cli.terminal import say, visible
+from xlmr.config import Config
 from xlmr.errors import BadInput
+from xlmr.heads import vectors
+from xlmr.heads.vectors import Dense, Normalize, Pooling, Recipe, Unknown
 from xlmr.tasks.masks import Filling
 from xlmr.tasks.scoring import Score
 from xlmr.texts import Line
@@ -27,6 +30,8 @@ from xlmr.tokenizer.vocabulary import MASK, SPACE
 R = TypeVar("R")
 
 BAR = 12
+SHOWN = 8
+"""Labels of a head shown to people."""
 LINE_ENDS = {chr(code): f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}
 """Line ends to some readers of JSON lines, though not to JSON."""
 
@@ -101,6 +106,8 @@ def facts(name: str, found: Checkpoint) -> dict[str, Any]:
         "inner": config.inner,
         "longest": config.longest,
         "fills_masks": found.has_mlm_head,
+        "head": found.task and {"task": found.task.task, "labels": list(found.task.labels)},
+        "vectors": _vectors(sentences.read(found.folder, config), config),
     }
 
 
@@ -113,8 +120,43 @@ def described(facts: dict[str, Any]) -> str:
         "vocabulary": f"{facts['vocabulary']:,} pieces",
         "longest text": f"{facts['longest']:,} tokens",
         "fills masks": "yes" if facts["fills_masks"] else "no, it has no head for that",
+        **({"head": _head(**facts["head"])} if facts["head"] else {}),
+        "text vectors": _made(facts["vectors"]),
     }
     return "\n".join([click.style(facts["model"], bold=True), *(f"  {name:13} {value}" for name, value in rows.items())])
+
+
+def _vectors(recipe: Recipe, config: Config) -> dict[str, Any]:
+    """How a model makes vectors of texts, as `info --json` has it."""
+    unknown = next((step.reason for step in recipe.steps if isinstance(step, Unknown)), None)
+    return {
+        "size": None if unknown else vectors.width(recipe, config.width),
+        "steps": [step for of in recipe.steps for step in STEP_NAMES[type(of)](of)],
+        "prompts": sorted(recipe.prompts),
+        "longest": recipe.longest,
+        "unknown": unknown,
+    }
+
+
+STEP_NAMES: dict[type, Callable[[Any], Iterable[str]]] = {
+    Pooling: lambda step: step.modes,
+    Dense: lambda step: ["dense"],
+    Normalize: lambda step: ["normalize"],
+    Unknown: lambda step: ["unknown"],
+}
+
+
+def _head(task: str, labels: list[str]) -> str:
+    named = f" into {', '.join(labels[:SHOWN])}{f' … ({len(labels)} labels)' if len(labels) > SHOWN else ''}" if labels else ""
+    return visible(f"{task}{named}; it is found and not run yet")
+
+
+def _made(facts: dict[str, Any]) -> str:
+    if facts["unknown"]:
+        return visible(f"none ({facts['unknown']})")
+    cut = f", cut after {facts['longest']:,} tokens" if facts["longest"] else ""
+    prompts = f", prompts {', '.join(facts['prompts'])}" if facts["prompts"] else ""
+    return visible(f"{facts['size']:,} numbers: {', '.join(facts['steps'])}{cut}{prompts}")
 
 
 def dumped(value: dict[str, Any]) -> str:

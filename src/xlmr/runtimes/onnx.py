@@ -43,7 +43,7 @@ class OnnxRuntime:
     def __init__(self, checkpoint: Checkpoint, threads: int) -> None:
         self._checkpoint = checkpoint
         self._config = checkpoint.config
-        self._weights = next(iter(checkpoint.stored.values()))  # in the hub's cache its file is not in the checkpoint's folder
+        self._files = list({held.file: held for held in checkpoint.stored.values()}.values())  # one tensor of each
         self._threads = threads
         self._spans: dict[range, ort.InferenceSession] = {}
         self._lock = Lock()
@@ -108,8 +108,8 @@ class OnnxRuntime:
         options.intra_op_num_threads = self._threads
         options.enable_cpu_mem_arena = keep
         options.enable_mem_pattern = False  # it keeps a plan, and the most memory one ever took, for each shape it has seen
-        where = str(self._weights.file.parent)
-        self._weights.check()
+        where = str(onnx_graph.folder(self._checkpoint.stored))  # in the hub's cache it is not the checkpoint's
+        self._check()
         try:
             for key, value in {**SETTINGS, "session.model_external_initializers_file_folder_path": where}.items():
                 options.add_session_config_entry(key, value)
@@ -118,8 +118,12 @@ class OnnxRuntime:
             session = ort.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's own have no common class
             raise BadCheckpoint(f"{self._checkpoint.folder}: ONNX Runtime {ort.__version__} cannot start it ({error})") from error
-        self._weights.check()  # a file exchanged meanwhile would be half of another model
+        self._check()  # a file exchanged meanwhile would be half of another model
         return session
+
+    def _check(self) -> None:
+        for held in self._files:
+            held.check()
 
 
 def _padded(states: np.ndarray, real: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -9,8 +9,10 @@ Linear layers see one row a token, without padding; only attention pads.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,6 +59,11 @@ def mlm_head(config: Config, stored: Mapping[str, Stored]) -> ModelProto:
     logits = graph.node("Transpose", graph.node("Gemm", words, x, bias, transB=1), perm=[1, 0])
     inputs: Inputs = {"states": (np.float32, ["picks", config.width])}
     return graph.close("mlm_head", inputs, logits, "logits", ["picks", config.vocabulary])
+
+
+def folder(stored: Mapping[str, Stored]) -> Path:
+    """The innermost folder that holds all files of the weights: in the hub's cache several shards may lie in several of its folders."""
+    return Path(os.path.commonpath({held.file.parent for held in stored.values()}))
 
 
 # -- the parts of an encoder, in the order they run --
@@ -151,6 +158,7 @@ class Graph:
 
     def __init__(self, stored: Mapping[str, Stored]) -> None:
         self._stored = stored
+        self._folder = folder(stored)
         self._nodes: list[NodeProto] = []
         self._constants: dict[str, TensorProto] = {}
         self._casts: dict[str, str] = {}
@@ -200,7 +208,11 @@ class Graph:
         if name not in self._constants:
             held = self._stored[name]
             tensor = TensorProto(name=name, data_type=DTYPES[held.dtype], dims=held.shape, data_location=TensorProto.EXTERNAL)
-            for key, value in (("location", held.file.name), ("offset", held.offset), ("length", held.length)):
+            for key, value in (
+                ("location", held.file.relative_to(self._folder).as_posix()),
+                ("offset", held.offset),
+                ("length", held.length),
+            ):
                 tensor.external_data.add(key=key, value=str(value))
             self._constants[name] = tensor
         return name

@@ -24,7 +24,7 @@ class Question(Protocol):
 
     @property
     def held(self) -> int:
-        """Characters of its answer, about."""
+        """Characters or bytes of its answer, about."""
 
 
 Q = TypeVar("Q", bound=Question)

@@ -9,7 +9,7 @@ A `<mask>` typed in a text is the mask; any other special token someone types
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +20,17 @@ from xlmr import files
 from xlmr.errors import BadCheckpoint, BadInput
 from xlmr.tokenizer.normalization import Normalized, Normalizer
 from xlmr.tokenizer.sentencepiece import from_sentencepiece as from_sentencepiece
+from xlmr.tokenizer.sentencepiece import read as read_sentencepiece
 from xlmr.tokenizer.vocabulary import BOS_ID, EOS_ID, MASK, PAD_ID, SPACE, SPECIAL, UNK_ID, Vocabulary, parse
 
 FILE = "tokenizer.json"
+SENTENCEPIECE = "sentencepiece.bpe.model"
+"""What XLM-R was published with."""
+READERS: Mapping[str, Callable[[bytes], Vocabulary]] = {
+    # the first that is there
+    FILE: lambda content: parse(content.decode()),
+    SENTENCEPIECE: read_sentencepiece,
+}
 LARGEST_FILE = 1 << 28  # bytes; the largest vocabularies have a quarter of it
 REACH = 16  # characters looked at for each token wanted; a piece has at most 16
 MARGIN = 32  # tokens beyond those wanted, so that where the text is cut changes none of them
@@ -102,13 +110,20 @@ class Tokenizer:
 
 
 def open(folder: Path) -> Tokenizer:
-    """The tokenizer in a model's folder. Raises BadCheckpoint where its `tokenizer.json` is missing or not XLM-R's."""
-    path = Path(folder) / FILE
-    text = files.read(path, LARGEST_FILE)
+    """The tokenizer in a model's folder. Raises BadCheckpoint where it is missing or not XLM-R's."""
+    path = Path(folder) / file(folder)
+    content = files.read_bytes(path, LARGEST_FILE)
     try:
-        return Tokenizer(parse(text))
+        return Tokenizer(READERS[path.name](content))
+    except UnicodeDecodeError as error:
+        raise BadCheckpoint(f"{path}: not readable as text in UTF-8 ({error})") from None
     except BadCheckpoint as error:
         raise BadCheckpoint(f"{path}: {error}") from None
+
+
+def file(folder: Path) -> str:
+    """The name of the file that a folder's tokenizer is read from: `tokenizer.json`, or what XLM-R was published with."""
+    return next((name for name in READERS if (Path(folder) / name).exists()), FILE)
 
 
 def check(text: str) -> str:

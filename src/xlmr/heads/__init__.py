@@ -1,0 +1,1 @@
+"""What a head computes from hidden states, in NumPy."""
