@@ -1,5 +1,4 @@
 """What the commands about models print."""
-# ruff: noqa: F811  # `run` is a fixture, and asked for by its name
 
 import json
 import shutil
@@ -7,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_commands import run, valid  # noqa: F401
+from calls import valid
 
 
 @pytest.mark.parametrize(
