@@ -193,7 +193,7 @@ def changed(path: str, value: object):
     [
         (lambda _: [], "its content is a list, wanted a dict"),
         (changed("model", None), "its model is a NoneType"),
-        (changed("model.type", "BPE"), "its model is BPE"),
+        (changed("model.type", "BPE"), "its model is 'BPE'"),
         (changed("model.byte_fallback", True), "with bytes"),
         (changed("model.unk_id", 0), "its unk_id is 0"),
         (changed("model.vocab", {"a": 1}), "its vocab is a dict"),
