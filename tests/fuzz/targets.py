@@ -27,7 +27,7 @@ from xlmr.tokenizer.normalization import Normalizer
 from xlmr.tokenizer.sentencepiece import read as read_sentencepiece
 
 TINY = Config(vocabulary=8, width=4, layers=1, heads=2, inner=4, positions=8, labels=("no", "yes"))
-TEXT = "Ｔhe ﬁrst\u00a0words… cafe\u0301 <mask> ☃"
+TEXT = "Ｔhe ﬁrst\u00a0words… cafe\u0301 <mask> ☃......"
 LINES = ["The first line.", "", "Второй <mask>, с табуляцией", "第三行", '"quoted", twice']
 SENTENCE = {
     "modules.json": [
