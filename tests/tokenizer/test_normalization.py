@@ -74,11 +74,10 @@ def test_a_broken_table_is_refused(table, message):
         Normalizer(table).normalize("a")
 
 
-@pytest.mark.parametrize("replacement", [b"x" * 257 + b"\0", b"x"])
-def test_a_replacement_has_an_end_that_is_near(model, replacement):
+def test_a_replacement_has_an_end_that_is_near(model):
     table = read(model).charsmap
     size = 4 + int.from_bytes(table[:4], "little")
-    changed = table[:size] + (replacement * (len(table) // len(replacement)))[: len(table) - size]
+    changed = table[:size] + b"x" * (len(table) - size)
     with pytest.raises(BadCheckpoint, match="replaces with what does not end within 256 bytes"):
         Normalizer(changed).normalize("…①")
 
