@@ -111,6 +111,7 @@ def test_other_arithmetic_is_refused(key: str, value: object, wanted: str) -> No
         ({"architectures": "XLMRobertaModel"}, "here: architectures is 'XLMRobertaModel', wanted a list of strings"),
         ({"id2label": ["a"]}, r"here: id2label is \['a'\], wanted an object of numbers to names"),
         ({"id2label": {"x": "a"}}, "here: id2label is {'x': 'a'}, wanted an object of numbers to names"),
+        ({"id2label": {"0": ["a"]}}, r"here: id2label is {'0': \['a'\]}, wanted an object of numbers to names"),
         ({"id2label": {"0": "a", "2": "b"}}, r"here: id2label numbers its labels \[0, 2\], wanted 0 to 1"),
     ],
 )

@@ -4,6 +4,8 @@ import io
 import json
 import lzma
 import os
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -156,6 +158,29 @@ def test_a_file_that_is_not_there_or_no_file_is_refused(tmp_path):
         list(read(tmp_path / "none.txt"))
     with pytest.raises(BadInput, match=r"cannot be read \(Is a directory\)"):
         list(read(tmp_path))
+
+
+def test_an_xz_file_that_wants_gigabytes_is_refused(write):
+    packed = bytearray(lzma.compress(b"text"))
+    packed[16] = 40  # the size of the dictionary in the block's header, with a checksum after it: now 4 GB
+    size = (packed[12] + 1) * 4
+    packed[12 + size - 4 : 12 + size] = struct.pack("<I", zlib.crc32(packed[12 : 12 + size - 4]))
+    with pytest.raises(BadInput, match=r"cannot be read \(Memory usage limit exceeded\)"):
+        list(read(write("a.txt.xz", bytes(packed))))
+
+
+@pytest.mark.parametrize("between", [b"", bytes(4), bytes(200_000)])
+def test_an_xz_file_of_several_streams_is_read_to_its_end(write, between):
+    path = write("a.txt.xz", between.join(lzma.compress(f"{line}\n".encode()) for line in ("a", "b" * 300_000, "c")) + between)
+    assert texts_of(path) == ["a", "b" * 300_000, "c"]
+
+
+def test_a_row_that_is_held_open_is_not_read_to_the_end_of_the_file(write):
+    rows = b'text\na\n"' + (b"x" * 1_000 + b'","\n') * (LINE // 1_000)
+    lines = read(write("a.csv", rows))
+    assert next(lines).text == "a"
+    with pytest.raises(BadInput, match=r"line 39\d\d: the row that it belongs to has more than 4,000,000 bytes; is a quote"):
+        next(lines)
 
 
 def test_no_more_is_held_than_a_line():

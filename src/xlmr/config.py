@@ -163,10 +163,17 @@ def _strings(raw: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _label(label: object) -> str:
+    """A label's name. Raises TypeError for a list or an object: it may hold others, deeper than can be written out."""
+    if isinstance(label, list | dict):
+        raise TypeError
+    return str(label)
+
+
 def _labels(raw: Mapping[str, Any], where: str) -> tuple[str, ...]:
     named = raw.get("id2label") or {}
     try:
-        pairs = sorted((int(i), str(label)) for i, label in named.items())
+        pairs = sorted((int(i), _label(label)) for i, label in named.items())
     except (AttributeError, TypeError, ValueError):
         raise BadCheckpoint(f"{where}: id2label is {shorten(named)}, wanted an object of numbers to names") from None
     if [i for i, _ in pairs] != list(range(len(pairs))):

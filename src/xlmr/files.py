@@ -16,6 +16,8 @@ from xlmr.errors import BadCheckpoint
 
 T = TypeVar("T")
 
+SHOWN = 200
+"""Characters of a name that an error repeats."""
 WANTED = "config.json, tokenizer.json and model.safetensors"
 SNAPSHOTS, BLOBS, MODEL = "snapshots", "blobs", "models--"
 """How the hub's cache names its folders: `models--NAME/snapshots/COMMIT/FILE` leads to `models--NAME/blobs/…`, or on to `blobs/…`."""
@@ -77,8 +79,13 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"{twice!r} stands there twice")
+        raise ValueError(f"{shown(twice)!r} stands there twice")
     return found
+
+
+def shown(name: str) -> str:
+    """A name as an error repeats it: a file may hold one of a hundred million characters."""
+    return name if len(name) <= SHOWN else f"{name[:SHOWN]}…"
 
 
 def locate(path: Path, folder: Path | None = None) -> Path:

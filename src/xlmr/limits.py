@@ -33,6 +33,9 @@ THREADS = 1_024
 LINE = 4_000_000
 """Bytes in one line of a file."""
 
+UNPACKING = 1 << 28
+"""Bytes that unpacking an .xz file may take; `xz -9` wants a quarter of it."""
+
 IMPORT_SECONDS = 600
 """That opening one file of another kind may take, unless told otherwise."""
 IMPORT_MEMORY = 1 << 30

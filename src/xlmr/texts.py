@@ -18,16 +18,19 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from reprlib import repr as shorten
 from typing import IO, Any
 
 from xlmr.batching import PAUSE, Pause
 from xlmr.errors import BadInput, BadLine
-from xlmr.limits import LINE
+from xlmr.limits import LINE, UNPACKING
 
 FIELD = "text"
 """The key, or the column, that holds the text."""
 ARRIVING = 1 << 16
 """Bytes read of a pipe at once; as many as a pipe holds."""
+BLOCK = 1 << 16
+"""Bytes of a packed file read at a time."""
 BOM = "\ufeff".encode()
 
 
@@ -83,12 +86,13 @@ def json_lines(file: IO[bytes]) -> Iterator[Line]:
 
 def table(file: IO[bytes], dialect: type[csv.Dialect]) -> Iterator[Line]:
     """Rows under a header, which names a column `text`. Blank rows are left out."""
-    rows = csv.reader(_table_lines(file), dialect)
-    header = _row(rows)
+    lines = _TableLines(file)
+    rows = csv.reader(lines, dialect)
+    header = _row(rows, lines)
     if not isinstance(header, list) or FIELD not in header:
-        raise BadInput(f"its columns are {header or 'none'}; wanted one called {FIELD!r}")
+        raise BadInput(f"its columns are {shorten(header) if header else 'none'}; wanted one called {FIELD!r}")
     column = header.index(FIELD)
-    while (row := _row(rows)) is not None:
+    while (row := _row(rows, lines)) is not None:
         if row:
             yield Line(rows.line_num, row if isinstance(row, BadLine) else _cell(row, column))
 
@@ -156,16 +160,30 @@ def _would_wait(file: IO[bytes]) -> bool:
         return True
 
 
-def _table_lines(file: IO[bytes]) -> Iterator[str]:
-    for found in _lines(_read(file)):
+class _TableLines:
+    """The lines of a table, of which `left` bytes may still be in the same row: quotes can hold it open to the end of the file."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._lines = _lines(_read(file))
+        self.left = LINE
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        found = next(self._lines)
         assert not isinstance(found, Pause)  # a file has none
         number, line = found
         if isinstance(line, BadLine):
             raise BadInput(f"line {number}: {line}")
-        yield line.decode("utf-8", "surrogateescape")  # what is not UTF-8 is seen in its cell, after the CSV reader
+        self.left -= len(line)
+        if self.left < 0:
+            raise BadInput(f"line {number}: the row that it belongs to has more than {LINE:,} bytes; is a quote not closed?")
+        return line.decode("utf-8", "surrogateescape")  # what is not UTF-8 is seen in its cell, after the CSV reader
 
 
-def _row(rows: Iterator[list[str]]) -> list[str] | BadLine | None:
+def _row(rows: Iterator[list[str]], lines: _TableLines) -> list[str] | BadLine | None:
+    lines.left = LINE
     try:
         return next(rows, None)
     except csv.Error as error:
@@ -208,9 +226,49 @@ class Tabs(csv.Dialect):
     delimiter, quoting, lineterminator = "\t", csv.QUOTE_NONE, "\n"
 
 
+class Xz(io.RawIOBase):
+    """An .xz file, unpacked as it is read. Its header says how much memory that takes, up to 4 GB, and `lzma.LZMAFile` would take it."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb")
+        self._stream = lzma.LZMADecompressor(memlimit=UNPACKING)
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Unpack as much as fits, at least a byte; nothing at the end of the file."""
+        found = b""
+        while not found:
+            packed = b""
+            if self._stream.eof:
+                packed = self._next_stream()
+                if not packed:
+                    return 0
+                self._stream = lzma.LZMADecompressor(memlimit=UNPACKING)
+            elif self._stream.needs_input and not (packed := self._file.read(BLOCK)):
+                raise EOFError("it ends too early")
+            found = self._stream.decompress(packed, len(buffer))
+        buffer[: len(found)] = found
+        return len(found)
+
+    def _next_stream(self) -> bytes:
+        """The beginning of the stream after the one that has ended, without the zeros that may lie between; nothing where there is none."""
+        packed = self._stream.unused_data.lstrip(b"\0")
+        while not packed and (block := self._file.read(BLOCK)):
+            packed = block.lstrip(b"\0")
+        return packed
+
+    def close(self) -> None:
+        """Close the file too."""
+        self._file.close()
+        super().close()
+
+
 UNPACKED: dict[str, Callable[[Path], Any]] = {  # both give an IO[bytes], though not both say so
     ".gz": gzip.GzipFile,
-    ".xz": lzma.LZMAFile,
+    ".xz": lambda path: io.BufferedReader(Xz(path)),
 }
 KINDS: dict[str, Callable[[IO[bytes]], Iterator[Line]]] = {
     ".jsonl": json_lines,

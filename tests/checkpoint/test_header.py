@@ -115,6 +115,11 @@ def test_what_the_library_refuses_is_refused(tmp_path: Path, data: st.DataObject
         (made({"a": entry(0, 4, [2**64])}, 4), r"tensor a: shape is \[18446744073709551616\], wanted a list of sizes"),
         (made({"a": entry(0, 4, [1] * 9)}, 4), r"tensor a: shape is \[1, .*\], wanted a list of sizes"),
         (made(b'{"a": {"dtype": "F32", "shape": [NaN], "data_offsets": [0, 4]}}', 4), r"tensor a: shape is \[nan\], wanted"),
+        (
+            made(b'{"a": {"dtype": "F32", "data_offsets": [0, 4], "shape": ' + b"[" * 700 + b"]" * 700 + b"}}", 4),
+            r"tensor a: shape is \[\[\[",
+        ),
+        (made({"a" * 300: entry(0, 8, [1])}, 8), rf"tensor {'a' * 200}…: takes 8 bytes"),
         (made({"a": entry(8, 4, [1])}, 8), r"tensor a: data_offsets are \[8, 4\], wanted \[begin, end\]"),
         (made({"a": entry(0, 4, [1]) | {"data_offsets": [0]}}, 4), r"tensor a: data_offsets are \[0\], wanted"),
         (made({"a": entry(0, 8, [2])}, 7), "tensor a: ends at byte 77, the file has 76; it is truncated. Copy or download it again"),

@@ -66,11 +66,20 @@ def test_without_a_table_white_space_separates_and_the_rest_stays():
         (b"\x01", "says 1 bytes of trie"),
         (b"\x08\0\0\0abcd", "says 8 bytes of trie and has 4"),
         (b"\x04\0\0\0\xff\xff\xff\xff", "points outside itself"),
+        (bytes((1 << 22) + 1), "has 4,194,305 bytes, at most 4,194,304 are taken"),
     ],
 )
 def test_a_broken_table_is_refused(table, message):
     with pytest.raises(BadCheckpoint, match=message):
         Normalizer(table).normalize("a")
+
+
+def test_a_replacement_has_an_end_that_is_near(model):
+    table = read(model).charsmap
+    size = 4 + int.from_bytes(table[:4], "little")
+    changed = table[:size] + b"x" * (len(table) - size)
+    with pytest.raises(BadCheckpoint, match="replaces with what does not end within 256 bytes"):
+        Normalizer(changed).normalize("…①")
 
 
 @given(st.binary(min_size=8, max_size=400), st.text(max_size=10))

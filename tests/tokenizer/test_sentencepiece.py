@@ -62,6 +62,12 @@ def test_a_model_of_another_layout_is_refused(train_model, options, message):
         from_sentencepiece(train_model(**options))
 
 
+def test_more_pieces_than_any_vocabulary_has_are_not_read(model, monkeypatch):
+    monkeypatch.setattr("xlmr.tokenizer.sentencepiece.MOST_PIECES", 100)
+    with pytest.raises(BadCheckpoint, match="has more than 100 pieces"):
+        read(model)
+
+
 @given(st.data())
 def test_a_cut_file_is_refused_or_read_never_a_crash(model, data):
     cut = data.draw(st.integers(0, len(model) - 1))

@@ -186,7 +186,7 @@ def numbers(stored: Stored, begin: int = 0, count: int = -1) -> np.ndarray:
 
 def _some(names: Iterable[str]) -> str:
     """The first few of many names, with a verb: `a, b and 7 more are`."""
-    named = list(names)
+    named = [files.shown(name) for name in names]
     rest = len(named) - 3
     return ", ".join(named[:3]) + (f" and {rest} more are" if rest > 0 else " is" if len(named) == 1 else " are")
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
+from reprlib import repr as shorten
 from typing import Any
 
 from xlmr import files
@@ -126,16 +127,16 @@ def _header(prefix: bytes, file: Any, size: int, path: Path) -> tuple[int, dict[
 
 
 def _stored(name: str, entry: object, file: Path, start: int, size: int, path: Path) -> Stored:
-    where = f"{path}: tensor {name}"
+    where = f"{path}: tensor {files.shown(name)}"
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise BadCheckpoint(f"{where}: its header entry is not of dtype, shape and data_offsets")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise BadCheckpoint(f"{where}: dtype {dtype!r} is not known; wanted one of {', '.join(NAMES.values())}")
+        raise BadCheckpoint(f"{where}: dtype {shorten(dtype)} is not known; wanted one of {', '.join(NAMES.values())}")
     if not _naturals(shape):
-        raise BadCheckpoint(f"{where}: shape is {shape!r}, wanted a list of sizes")
+        raise BadCheckpoint(f"{where}: shape is {shorten(shape)}, wanted a list of sizes")
     if not _naturals(offsets) or len(offsets) != 2 or not offsets[0] <= offsets[1]:
-        raise BadCheckpoint(f"{where}: data_offsets are {offsets!r}, wanted [begin, end]")
+        raise BadCheckpoint(f"{where}: data_offsets are {shorten(offsets)}, wanted [begin, end]")
     begin, end = offsets
     if start + end > size:
         raise BadCheckpoint(f"{where}: ends at byte {start + end}, the file has {size}; it is truncated. Copy or download it again")
@@ -159,9 +160,9 @@ def _check_layout(stored: Mapping[str, Stored], start: int, size: int, path: Pat
     at = start
     for name, tensor in sorted(stored.items(), key=lambda item: (item[1].offset, item[1].length)):
         if tensor.offset < at:
-            raise BadCheckpoint(f"{path}: tensor {name} begins at byte {tensor.offset}, inside the one that ends at {at}")
+            raise BadCheckpoint(f"{path}: tensor {files.shown(name)} begins at byte {tensor.offset}, inside the one that ends at {at}")
         if tensor.offset > at:
-            raise BadCheckpoint(f"{path}: bytes {at} to {tensor.offset}, before tensor {name}, belong to no tensor")
+            raise BadCheckpoint(f"{path}: bytes {at} to {tensor.offset}, before tensor {files.shown(name)}, belong to no tensor")
         at += tensor.length
     if at < size:
         raise BadCheckpoint(f"{path}: {size - at} bytes after the last tensor belong to none")

@@ -54,7 +54,7 @@ def read(place: Path, config: Config) -> Recipe:
         return Recipe()
     listed = modules(place / MODULES)
     if [kind for kind, _ in listed[:2]] != ["Transformer", "Pooling"] or listed[0][1]:
-        found = ", ".join(f"{kind} in {path!r}" for kind, path in listed[:2])
+        found = ", ".join(f"{files.shown(kind)} in {path!r}" for kind, path in listed[:2])
         return Recipe(steps=(Unknown(f"{place / MODULES}: begins with {found}, wanted Transformer in '' and Pooling"),))
     steps = tuple(_step(place, kind, path) for kind, path in listed[1:])
     settings, limits = _object(place / PROMPTS), _object(place / LIMITS)
@@ -98,7 +98,7 @@ def needed(path: Path) -> list[str]:
 
 def _step(place: Path, kind: str, path: str) -> Step:
     if kind not in STEPS:
-        return Unknown(f"{place / MODULES}: lists a module of type {kind!r}")
+        return Unknown(f"{place / MODULES}: lists a module of type {files.shown(kind)!r}")
     return STEPS[kind](place / path, place)
 
 
@@ -113,7 +113,7 @@ def _pooling(path: Path, place: Path) -> Step:
         raise BadCheckpoint(f"{where}: has {len(modes)} modes of pooling, wanted 1 to {len(POOLS)}")
     unknown = [mode for mode in modes if files.typed(mode, str, f"{where}: pooling_mode") not in POOLS]
     if unknown:
-        return Unknown(f"{where}: pooling_mode is {unknown[0]!r}")
+        return Unknown(f"{where}: pooling_mode is {files.shown(unknown[0])!r}")
     return Pooling(tuple(modes), files.typed(raw.get("include_prompt", True), bool, f"{where}: include_prompt"))
 
 
@@ -123,7 +123,7 @@ def _dense(path: Path, place: Path) -> Step:
     name = files.typed(raw.get("activation_function", "torch.nn.modules.activation.Tanh"), str, f"{where}: activation_function")
     activation = name.rpartition(".")[2] if name.startswith("torch.nn.") else name
     if activation not in ACTIVATIONS:
-        return Unknown(f"{where}: activation_function is {name!r}")
+        return Unknown(f"{where}: activation_function is {files.shown(name)!r}")
     if other := _elsewhere(raw):
         return Unknown(f"{where}: {other}")
     weights = path / folder.WEIGHTS
@@ -158,14 +158,16 @@ def _elsewhere(raw: Mapping[str, Any]) -> str:
     """What a module that reads or writes anything but the text's vector says of it; '' where it does not."""
     for key in ("module_input_name", "module_output_name"):
         if raw.get(key) not in (None, "sentence_embedding"):
-            return f"{key} is {raw[key]!r}"
+            return f"{key} is {shorten(raw[key])}"
     return ""
 
 
 def _tensors(path: Path, place: Path, wanted: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
     stored = header.read(path, place)
     if stored.keys() != wanted.keys():
-        raise BadCheckpoint(f"{path}: holds {', '.join(sorted(stored))}, wanted {', '.join(sorted(wanted))}")
+        raise BadCheckpoint(
+            f"{path}: holds {', '.join(files.shown(name) for name in sorted(stored)[:5])}, wanted {', '.join(sorted(wanted))}"
+        )
     for name, shape in wanted.items():
         if stored[name].shape != shape or stored[name].dtype not in floats.HELD:
             found = f"{stored[name].dtype} {stored[name].shape}"
@@ -176,8 +178,10 @@ def _tensors(path: Path, place: Path, wanted: Mapping[str, tuple[int, ...]]) -> 
 def _prompts(raw: object, where: str) -> dict[str, str]:
     prompts = files.typed(raw, dict, f"{where}: prompts")
     for name, text in prompts.items():
-        if len(files.typed(text or "", str, f"{where}: the prompt {name!r}")) > LONGEST_PROMPT:
-            raise BadCheckpoint(f"{where}: the prompt {name!r} has {len(text):,} characters, at most {LONGEST_PROMPT:,} are taken")
+        if len(files.typed(text or "", str, f"{where}: the prompt {files.shown(name)!r}")) > LONGEST_PROMPT:
+            raise BadCheckpoint(
+                f"{where}: the prompt {files.shown(name)!r} has {len(text):,} characters, at most {LONGEST_PROMPT:,} are taken"
+            )
     return {name: text or "" for name, text in prompts.items()}
 
 
@@ -189,7 +193,7 @@ def _longest(place: Path, limits: Mapping[str, Any], config: Config) -> int:
     if found is None:
         return config.longest
     if not isinstance(found, int | float) or isinstance(found, bool) or not found >= 3:
-        raise BadCheckpoint(f"{LIMITS}: max_seq_length is {found!r}, wanted a number of at least 3: <s>, a piece and </s>")
+        raise BadCheckpoint(f"{LIMITS}: max_seq_length is {shorten(found)}, wanted a number of at least 3: <s>, a piece and </s>")
     return int(min(found, config.longest))
 
 

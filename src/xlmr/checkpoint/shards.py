@@ -32,12 +32,14 @@ def read(index: Path) -> dict[str, Stored]:
     for tensor, shard in placed.items():
         if tensor not in shards[shard]:
             elsewhere = [name for name, held in shards.items() if tensor in held]
-            found = f"; it is in {', '.join(elsewhere)}" if elsewhere else " nor in any other"
-            raise BadCheckpoint(f"{index}: says that {tensor} is in {shard}, and it is not there{found}. Are all files of one version?")
+            found = f"; it is in {', '.join(elsewhere[:3])}" if elsewhere else " nor in any other"
+            raise BadCheckpoint(
+                f"{index}: says that {files.shown(tensor)} is in {shard}, and it is not there{found}. Are all files of one version?"
+            )
     for shard, held in shards.items():
         if surplus := sorted(tensor for tensor in held if placed.get(tensor) != shard):
             raise BadCheckpoint(
-                f"{index.parent / shard}: holds {surplus[0]}, which {index.name} does not place there. Are all of one version?"
+                f"{index.parent / shard}: holds {files.shown(surplus[0])}, which {index.name} does not place there. Are all of one version?"
             )
     return {tensor: shards[shard][tensor] for tensor, shard in placed.items()}
 
@@ -49,10 +51,10 @@ def parse(index: Path, suffix: str = ".safetensors") -> Mapping[str, str]:
     if not 0 < len(placed) <= MOST_TENSORS:
         raise BadCheckpoint(f"{where} names {len(placed):,} tensors, wanted 1 to {MOST_TENSORS:,}")
     for tensor, shard in placed.items():
-        name = files.typed(shard, str, f"{where}: the file of {tensor}")
+        name = files.typed(shard, str, f"{where}: the file of {files.shown(tensor)}")
         if not PLAIN.fullmatch(name) or not name.endswith(suffix):
             raise BadCheckpoint(
-                f"{where}: the file of {tensor} is {name[:200]!r}, wanted the plain name of a {suffix} file beside the index"
+                f"{where}: the file of {files.shown(tensor)} is {name[:200]!r}, wanted the plain name of a {suffix} file beside the index"
             )
     if (count := len(set(placed.values()))) > MOST_SHARDS:
         raise BadCheckpoint(f"{where} names {count:,} files, at most {MOST_SHARDS:,} are read")

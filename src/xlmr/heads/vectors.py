@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import erf
+from reprlib import repr as shorten
 
 import numpy as np
 
@@ -76,7 +77,7 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.default_prompt is not None and self.default_prompt not in self.prompts:
             raise BadCheckpoint(
-                f"default_prompt_name is {self.default_prompt!r}, wanted one of the prompts: {', '.join(self.prompts) or 'none'}"
+                f"default_prompt_name is {shorten(self.default_prompt)}, wanted one of the prompts: {shorten([*self.prompts])}"
             )
 
 

@@ -1,7 +1,6 @@
 """Text to ids and back, with the place of each piece in the text.
 
-Ids are SentencePiece's own, but where several cuts of a word have the same score, as in a run of one sign (19 `!`): there the pieces are
-the same and their order may be another, since the two libraries round the sums of scores otherwise.
+Ids are SentencePiece's own, also in a run of one sign (19 `!`), whose cuts have the same score and where its rounding decides (`ties`).
 
 A `<mask>` typed in a text is the mask; any other special token someone types
 (`<s>`, `</s>`, `<pad>`, `<unk>`) stays plain text, so that no text can end early or hide behind padding.
@@ -11,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from tokenizers import Tokenizer as Pieces
@@ -21,6 +21,7 @@ from xlmr.errors import BadCheckpoint, BadInput
 from xlmr.tokenizer.normalization import Normalized, Normalizer
 from xlmr.tokenizer.sentencepiece import from_sentencepiece as from_sentencepiece
 from xlmr.tokenizer.sentencepiece import read as read_sentencepiece
+from xlmr.tokenizer.ties import RUN, Cutter
 from xlmr.tokenizer.vocabulary import BOS_ID, EOS_ID, MASK, PAD_ID, SPACE, SPECIAL, UNK_ID, Vocabulary, parse
 
 FILE = "tokenizer.json"
@@ -102,11 +103,24 @@ class Tokenizer:
                 offsets.append((at, at + len(MASK)))
                 at += len(MASK)
             normalized = self._normalizer.normalize(part)
-            found = self._pieces.encode(normalized.text, add_special_tokens=False)
-            ids += found.ids
-            offsets += [(at + start, at + end) for start, end in _places(normalized, found.offsets)]
+            found, cuts = self._cut(normalized.text)
+            ids += found
+            offsets += [(at + start, at + end) for start, end in _places(normalized, cuts)]
             at += len(part)
         return Encoding([*ids, EOS_ID], [*offsets, (0, 0)])
+
+    @cached_property
+    def _ties(self) -> Cutter:
+        """A quarter of a second for XLM-R's pieces, which texts without a run need not wait for."""
+        return Cutter(self.vocabulary.pieces)
+
+    def _cut(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """The ids of a normalised text, and the slices of it that they stand for."""
+        if not RUN.search(text) or not self._ties.bounded:
+            found = self._pieces.encode(text, add_special_tokens=False)
+            return found.ids, found.offsets
+        cuts = self._ties.cut(text)
+        return [i for i, _, _ in cuts], [(begin, end) for _, begin, end in cuts]
 
 
 def open(folder: Path) -> Tokenizer:

@@ -18,7 +18,9 @@ from xlmr.errors import BadCheckpoint
 from xlmr.tokenizer.vocabulary import SPACE
 
 LEAF = 1 << 31
+LARGEST = 1 << 22  # bytes of a table; SentencePiece's own have a sixteenth of it
 LONGEST = 32  # characters of a sequence; SentencePiece's own have at most 18
+LONGEST_REPLACEMENT = 256  # bytes; SentencePiece's own have at most 33
 REMEMBERED = 1 << 16
 WHITESPACE = frozenset(
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
@@ -40,6 +42,8 @@ class Normalizer:
 
     def __init__(self, charsmap: bytes = b"") -> None:
         size = int.from_bytes(charsmap[:4], "little")
+        if len(charsmap) > LARGEST:
+            raise BadCheckpoint(f"its normalisation table has {len(charsmap):,} bytes, at most {LARGEST:,} are taken")
         if charsmap and (size % 4 or not 0 < size <= len(charsmap) - 4):
             raise BadCheckpoint(f"its normalisation table says {size} bytes of trie and has {len(charsmap) - 4} bytes")
         self._units: list[int] = np.frombuffer(charsmap[4 : 4 + size], "<u4").tolist()
@@ -106,7 +110,9 @@ class Normalizer:
         return self._units[node]
 
     def _replacement(self, start: int) -> str:
-        end = self._replacements.find(b"\0", start)
+        end = self._replacements.find(b"\0", start, start + LONGEST_REPLACEMENT + 1)
+        if end < 0:
+            raise BadCheckpoint(f"its normalisation table replaces with what does not end within {LONGEST_REPLACEMENT} bytes")
         try:
             return self._replacements[start:end].decode()
         except UnicodeDecodeError:

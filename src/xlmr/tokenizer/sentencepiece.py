@@ -7,7 +7,8 @@ https://protobuf.dev/programming-guides/encoding. Every length is checked agains
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from reprlib import repr as shorten
 
 from xlmr.errors import BadCheckpoint
 from xlmr.tokenizer.vocabulary import FIRST, MASK, Vocabulary, dump
@@ -17,6 +18,7 @@ PIECE, SCORE, TYPE = 1, 2, 3
 MODEL_TYPE, SUFFIX_SPACES, BYTE_FALLBACK = 3, 24, 35
 CHARSMAP, DUMMY_PREFIX, TRIM_SPACES, ESCAPE_SPACES = 2, 3, 4, 5
 UNIGRAM, NORMAL = 1, 1
+MOST_PIECES = 4_000_000
 OWN_SPECIAL = ("<unk>", "<s>", "</s>")
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
@@ -50,15 +52,17 @@ def read(model: bytes) -> Vocabulary:
     normalizer: dict[int, int | bytes] = {}
     for field, value in _fields(memoryview(model)):
         if field == PIECES:
-            pieces.append(_piece(dict(_fields(_part(value))), len(pieces)))
+            if len(pieces) == MOST_PIECES:
+                raise BadCheckpoint(f"SentencePiece model: has more than {MOST_PIECES:,} pieces")
+            pieces.append(_piece(_message(value, (PIECE, SCORE, TYPE)), len(pieces)))
         elif field == TRAINER:
-            trainer = dict(_fields(_part(value)))
+            trainer = _message(value, (MODEL_TYPE, SUFFIX_SPACES, BYTE_FALLBACK))
         elif field == NORMALIZER:
-            normalizer = dict(_fields(_part(value)))
+            normalizer = _message(value, (CHARSMAP, DUMMY_PREFIX, TRIM_SPACES, ESCAPE_SPACES))
     for rules, fields in ((TRAINER_RULES, trainer), (NORMALIZER_RULES, normalizer)):
         for name, field, default, wanted in rules:
             if fields.get(field, default) != wanted:
-                raise BadCheckpoint(f"SentencePiece model: {name} is {fields[field]!r}, XLM-R's is {wanted}")
+                raise BadCheckpoint(f"SentencePiece model: {name} is {shorten(fields[field])}, XLM-R's is {wanted}")
     if tuple(piece for piece, _ in pieces[:3]) != OWN_SPECIAL:
         raise BadCheckpoint(f"SentencePiece model: its first pieces are {[piece for piece, _ in pieces[:3]]}, wanted {list(OWN_SPECIAL)}")
     special = [(name, 0.0) for name in FIRST]
@@ -67,7 +71,9 @@ def read(model: bytes) -> Vocabulary:
 
 def _piece(fields: dict[int, int | bytes], place: int) -> tuple[str, float]:
     if place >= len(OWN_SPECIAL) and fields.get(TYPE, NORMAL) != NORMAL:
-        raise BadCheckpoint(f"SentencePiece model: piece {place} is of type {fields[TYPE]!r}, wanted ordinary pieces after the first three")
+        raise BadCheckpoint(
+            f"SentencePiece model: piece {place} is of type {shorten(fields[TYPE])}, wanted ordinary pieces after the first three"
+        )
     try:
         score: float = struct.unpack("<f", _part(fields.get(SCORE, bytes(4))))[0]
         return str(_part(fields[PIECE]), "utf-8"), score
@@ -79,6 +85,11 @@ def _part(value: int | bytes) -> memoryview:
     if isinstance(value, int):
         raise BadCheckpoint("SentencePiece model: found a number where a part was wanted")
     return memoryview(value)
+
+
+def _message(value: int | bytes, wanted: Iterable[int]) -> dict[int, int | bytes]:
+    """Those fields of a message that are wanted, the last of each: others may be millions."""
+    return {field: found for field, found in _fields(_part(value)) if field in wanted}
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, int | bytes]]:

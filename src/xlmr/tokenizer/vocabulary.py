@@ -86,12 +86,13 @@ def parse(text: str) -> Vocabulary:
         raise BadCheckpoint(f"not readable as JSON ({error})") from None
     content = _typed(content, dict, "its content")
     model = _typed(content.get("model"), dict, "its model")
-    kind = model.get("type", "Unigram") if not model.get("byte_fallback") else "with bytes for what it does not know"
-    if kind != "Unigram":
-        raise BadCheckpoint(f"its model is {kind}, XLM-R's is Unigram without bytes")
+    if model.get("byte_fallback"):
+        raise BadCheckpoint("its model is with bytes for what it does not know, XLM-R's is Unigram without bytes")
+    if model.get("type", "Unigram") != "Unigram":
+        raise BadCheckpoint(f"its model is {shorten(model['type'])}, XLM-R's is 'Unigram' without bytes")
     if model.get("unk_id") != UNK_ID:
-        raise BadCheckpoint(f"its unk_id is {model.get('unk_id')!r}, XLM-R's is {UNK_ID}")
-    if '"Metaspace"' not in json.dumps(content.get("pre_tokenizer")):
+        raise BadCheckpoint(f"its unk_id is {shorten(model.get('unk_id'))}, XLM-R's is {UNK_ID}")
+    if not any(step.get("type") == "Metaspace" for step in _steps(content.get("pre_tokenizer"), "pre_tokenizer", "pretokenizers")):
         raise BadCheckpoint(f"its pre_tokenizer does not mark spaces with {SPACE!r}, XLM-R's does (Metaspace)")
     pieces = _pieces(model.get("vocab"))
     return Vocabulary(pieces + _added(content.get("added_tokens"), pieces), _charsmap(content.get("normalizer")))
@@ -124,19 +125,24 @@ def _added(tokens: object, pieces: list[tuple[str, float]]) -> list[tuple[str, f
 
 def _charsmap(normalizer: object) -> bytes:
     """The precompiled table among the normalizers; beside it only what XLM-R checkpoints carry and what changes no id."""
-    if normalizer is None:
-        return b""
-    steps = [_typed(normalizer, dict, "its normalizer")]
-    if steps[0].get("type") == "Sequence":
-        steps = _typed(steps[0].get("normalizers"), list, "its normalizers")
     charsmap = b""
-    for step in steps:
-        kind = _typed(step, dict, "a normalizer").get("type")
+    for step in _steps(normalizer, "normalizer", "normalizers"):
+        kind = step.get("type")
         if kind == "Precompiled":
             charsmap = _bytes(step.get("precompiled_charsmap"))
         elif kind != "Replace" or (step.get("pattern"), step.get("content")) != SPACES_TO_ONE:
             raise BadCheckpoint(f"it normalises text with {shorten(step)}, XLM-R with 'Precompiled'")
     return charsmap
+
+
+def _steps(value: object, name: str, several: str) -> list[dict[str, Any]]:
+    """The steps of a normalizer or pre-tokenizer: none, itself, or, where it is a sequence, those in it."""
+    if value is None:
+        return []
+    step = _typed(value, dict, f"its {name}")
+    if step.get("type") != "Sequence":
+        return [step]
+    return [_typed(one, dict, f"one of its {several}") for one in _typed(step.get(several), list, f"its {several}")]
 
 
 def _bytes(base: object) -> bytes:
