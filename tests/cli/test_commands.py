@@ -198,6 +198,7 @@ def test_a_line_of_json_is_one_line_to_every_reader(fill):
         (["info", "--model", "\x1b[2J\x9b"], "xlmr: '\\x1b[2J\\x9b' not found"),
         (["fill-mask", "--input", "\x1b[2J.txt"], "xlmr: \\x1b[2J.txt: cannot be read"),
         (["pretrain", "none.toml"], "xlmr: none.toml: not found"),
+        (["import", "none.bin", "--output", "new"], "xlmr: none.bin: not found; wanted a file of weights, or the folder of one"),
     ],
 )
 def test_what_fails_says_why_in_one_line_and_exits_with_1(run, tmp_path, monkeypatch, arguments, message):
@@ -227,6 +228,8 @@ def test_a_model_that_cannot_be_fetched_is_told_in_one_line(run, monkeypatch):
         (["fill-mask", TEXT, "--colour"], "No such option"),
         (["fly"], "No such command 'fly'"),
         (["pretrain"], "Missing argument 'RECIPE'"),
+        (["import", "a.bin"], "Missing option '--output'"),
+        (["import", "a.bin", "--output", "b", "--memory", "0"], "0.0 is not in the range x>0"),
     ],
 )
 def test_wrong_use_says_what_and_exits_with_2(run, arguments, message):
@@ -255,7 +258,8 @@ def test_info_tells_what_a_model_is(run, tiny):
     assert valid("info.json", facts)
     assert facts | {"parameters": 0, "bytes": 0} == {
         "model": str(tiny), "folder": str(tiny), "parameters": 0, "bytes": 0, "types": ["float32"], "vocabulary": 500,
-        "width": 32, "layers": 2, "heads": 4, "inner": 64, "longest": 64, "fills_masks": True,
+        "width": 32, "layers": 2, "heads": 4, "inner": 64, "longest": 64, "fills_masks": True, "head": None,
+        "vectors": {"size": 32, "steps": ["mean"], "prompts": [], "longest": None, "unknown": None},
     }  # fmt: skip
     assert facts["bytes"] == 4 * facts["parameters"]
     people = run("info", "--model", tiny)

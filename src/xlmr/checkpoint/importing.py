@@ -140,20 +140,18 @@ def unpickle(pickles: list[Path], place: Path, output: Path, bounds: Bounds) -> 
 def _ask(request: dict[str, Any], name: Path, seconds: float) -> dict[str, Any]:
     """What the other process answers. It is ended, and all it may have started, however this ends."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "xlmr.checkpoint.unpickling"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, start_new_session=True, text=True,
-    )  # fmt: skip
-    try:
-        out, _ = process.communicate(json.dumps(request), timeout=seconds)
-    except subprocess.TimeoutExpired:
-        raise BadCheckpoint(
-            f"{name}: took longer than {seconds:g} seconds to open; nothing was imported. Allow more with --timeout"
-        ) from None
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    command = [sys.executable, "-P", "-m", "xlmr.checkpoint.unpickling"]
+    pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nowhere, env=environment, start_new_session=True, text=True) as process:
+        try:
+            out, _ = process.communicate(json.dumps(request), timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise BadCheckpoint(
+                f"{name}: took longer than {seconds:g} seconds to open; nothing was imported. Allow more with --timeout"
+            ) from None
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
     try:
         answer: dict[str, Any] = json.loads(out)
     except ValueError:

@@ -17,7 +17,8 @@ import torch
 from tqdm import tqdm
 
 import xlmr.checkpoint
-from xlmr.checkpoint.folder import TOKENIZER, WEIGHTS
+import xlmr.tokenizer
+from xlmr.checkpoint.folder import TOKENIZER
 from xlmr.config import Config
 from xlmr.errors import BadCheckpoint, BadRecipe
 from xlmr.runtimes.torch import Encoder, build, export, load
@@ -42,7 +43,7 @@ def prepare(recipe: Recipe, start: str | None) -> None:
     text, tokenizer = corpus.load(data / CORPUS), open_tokenizer(data / TOKENIZER)
     seeds = {"corpus": corpus.digest(text), "seed": recipe.seed}
     if start is not None:
-        of: dict[str, Any] = {"weights": _hash(xlmr.checkpoint.open(start).folder / WEIGHTS)}
+        of: dict[str, Any] = {"weights": _weights_of(start)}
         keep(folder / "start", of, lambda partial: _save(load(xlmr.checkpoint.open(start)), data, partial))
         return
     config = _config(recipe, tokenizer.get_vocab_size())
@@ -114,7 +115,7 @@ def _save(encoder: Encoder, data: Path, to: Path) -> None:
 
 def _data_of(recipe: Recipe, start: str | None) -> dict[str, Any]:
     if start is not None:
-        return {"data": asdict(recipe.data), "vocabulary": _hash(xlmr.checkpoint.open(start).folder / TOKENIZER)}
+        return {"data": asdict(recipe.data), "vocabulary": _hash(_pieces_of(start))}
     return {"data": asdict(recipe.data), "vocabulary": asdict(recipe.vocabulary), "seed": recipe.seed}
 
 
@@ -138,7 +139,8 @@ def _make_data(recipe: Recipe, start: str | None, to: Path) -> None:
 
 def _vocabulary(recipe: Recipe, start: str | None, train: list[Line]) -> bytes:
     if start is not None:
-        return (xlmr.checkpoint.open(start).folder / TOKENIZER).read_bytes()
+        path = _pieces_of(start)
+        return path.read_bytes() if path.name == TOKENIZER else from_sentencepiece(path.read_bytes()).encode()
     tqdm.write(f"learning {recipe.vocabulary.size:,} pieces from {len(train):,} lines", file=sys.stderr)
     return from_sentencepiece(vocabulary.train(train, recipe.vocabulary, recipe.seed)).encode()
 
@@ -181,6 +183,17 @@ def _run(losses: Iterator[float], title: str, steps: int) -> None:
     for loss in (bar := tqdm(losses, title, steps, disable=None)):
         mean = loss if mean is None else 0.98 * mean + 0.02 * loss
         bar.set_postfix(loss=f"{mean:.3f}", refresh=False)
+
+
+def _pieces_of(start: str) -> Path:
+    """The file of a checkpoint's tokenizer."""
+    folder = xlmr.checkpoint.open(start).folder
+    return folder / xlmr.tokenizer.file(folder)
+
+
+def _weights_of(start: str) -> str:
+    """What a checkpoint's weights are, whatever their files are called."""
+    return ",".join(_hash(path) for path in sorted({stored.file for stored in xlmr.checkpoint.open(start).stored.values()}))
 
 
 def _hash(path: Path) -> str:
