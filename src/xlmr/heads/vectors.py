@@ -76,9 +76,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.default_prompt is not None and self.default_prompt not in self.prompts:
-            raise BadCheckpoint(
-                f"default_prompt_name is {shorten(self.default_prompt)}, wanted one of the prompts: {shorten([*self.prompts])}"
-            )
+            prompts = shorten([*self.prompts]) if self.prompts else "none"
+            raise BadCheckpoint(f"default_prompt_name is {shorten(self.default_prompt)}, wanted one of the prompts: {prompts}")
 
 
 def vector(recipe: Recipe, states: np.ndarray, prompt: int = 0) -> np.ndarray:
