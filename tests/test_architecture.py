@@ -22,7 +22,7 @@ def test_no_name_is_a_drawer():
 
 
 def test_tests_mirror_the_tree():
-    """A test file in a folder is about the module of that name; those at the top may be about anything, and `fuzz` is about every parser."""
+    """A test file in a folder is about the module of that name; those at the top may be about anything, `fuzz` is about all parsers."""
     mirrored = [path.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("*/test_*.py")]
     rooms = {path.relative_to(ROOT / "src" / "xlmr").parent for path in CODE if path.is_relative_to(ROOT / "src" / "xlmr")}
     assert [path for path in mirrored if path.parent not in rooms | {Path("fuzz")}] == []
