@@ -147,6 +147,7 @@ def test_a_line_of_json_is_one_line_to_every_reader(fill):
         (["fill-mask", "--input", "\x1b[2J.txt"], "xlmr: \\x1b[2J.txt: cannot be read"),
         (["pretrain", "none.toml"], "xlmr: none.toml: not found"),
         (["fill-mask", "--candidates-from", "none.txt", TEXT], "xlmr: none.txt: cannot be read (No such file or directory)"),
+        (["fill-mask", "--longest-word", "2", TEXT], "xlmr: longest_word is 2, but whole words are not asked for"),
         (["fill-mask", "--candidates", "a,,b", TEXT], "xlmr: candidate 2 is empty; wanted a word or a phrase"),
         (["fill-mask", "--language", "Klingon", TEXT], "xlmr: language 'Klingon' is not known"),
         (["fill-mask", "--script", "Klin", TEXT], "xlmr: script 'Klin' is not known"),

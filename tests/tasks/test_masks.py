@@ -238,7 +238,7 @@ def test_a_text_longer_than_the_model_is_seen_through_a_window_with_the_mask_in_
         ({"candidates": ["a"], "script": "Latn"}, "candidates are given, and whole words, a script or a language as well"),
         ({"candidates": ["a"], "whole_word": True}, "candidates are given, and whole words, a script or a language as well"),
         ({"beam": 0}, "beam is 0, wanted a whole number from 1 to 1,000"),
-        ({"longest_word": 17}, "longest_word is 17, wanted a whole number from 1 to 16"),
+        ({"whole_word": True, "longest_word": 17}, "longest_word is 17, wanted a whole number from 1 to 16"),
     ],
 )
 def test_options_that_cannot_be_answered_say_why(encoder, options, message):

@@ -84,9 +84,7 @@ FILLING = (
         "--candidates-from", "candidates_file", type=click.Path(path_type=Path), metavar="FILE", help="The same, from a file as of --input."
     ),
     click.option("--whole-word", is_flag=True, help="Whole words, of one piece of the vocabulary or of several."),
-    click.option(
-        "--longest-word", type=click.IntRange(1, PIECES), default=4, show_default=True, metavar="N", help="Pieces of a whole word, at most."
-    ),
+    click.option("--longest-word", type=click.IntRange(1, PIECES), metavar="N", help="Pieces of a whole word, at most.  [default: 4]"),
     click.option("--script", metavar="S", help="Only pieces in this script, such as Cyrl."),
     click.option("--language", metavar="L", help="Only pieces in the scripts that this language is written in."),
     click.option("--per-piece", is_flag=True, help="Score by the mean of the pieces, which brings longer words forward."),

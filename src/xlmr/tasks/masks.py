@@ -18,6 +18,8 @@ from xlmr.tasks.spelling import needs_space
 from xlmr.tasks.words import WholeWords, stands_apart
 from xlmr.tokenizer.vocabulary import MASK
 
+LONGEST_WORD = 4
+"""Pieces of a whole word, where nothing else is asked for."""
 EXAMPLE = f"Paris est la {MASK} de la France."
 
 
@@ -57,7 +59,7 @@ class Options(TypedDict, total=False):
     top: int
     candidates: Iterable[str] | None
     whole_word: bool
-    longest_word: int
+    longest_word: int | None
     script: str | None
     language: str | None
     per_piece: bool
@@ -115,7 +117,7 @@ def filler(
     top: int = 5,
     candidates: Iterable[str] | None = None,
     whole_word: bool = False,
-    longest_word: int = 4,
+    longest_word: int | None = None,
     script: str | None = None,
     language: str | None = None,
     per_piece: bool = False,
@@ -124,8 +126,7 @@ def filler(
     """What answers streams of texts, its options checked once."""
     top = whole("top", top, TOP)
     width = max(top, whole("beam", beam, BEAM))
-    longest = whole("longest_word", longest_word, PIECES)
-    choose = chooser(encoder, candidates, longest if whole_word else None, in_scripts(script, language))
+    choose = chooser(encoder, candidates, longest(whole_word, longest_word), in_scripts(script, language))
 
     def answer(batch: list[Question]) -> list[list[Filling]]:
         searches = [joint.search(asked.ways, asked.choices, wide(width, asked.choices)) for asked in batch]
@@ -133,6 +134,13 @@ def filler(
         return [fillings(asked, paths, top, per_piece) for asked, paths in zip(batch, found, strict=True)]
 
     return lambda texts: answers.each(texts, lambda text: ask(encoder, text, choose, top), answer)
+
+
+def longest(whole_word: bool, pieces: int | None) -> int | None:
+    """How many pieces a whole word has at most; None where words are not asked for. Raises BadInput where only their length is."""
+    if pieces is not None and not whole_word:
+        raise BadInput(f"longest_word is {pieces!r}, but whole words are not asked for; wanted whole_word (--whole-word) beside it")
+    return whole("longest_word", LONGEST_WORD if pieces is None else pieces, PIECES) if whole_word else None
 
 
 def wide(width: int, choices: list[Choices]) -> int:
