@@ -10,8 +10,8 @@ from typing import Any
 import xlmr
 from xlmr.batching import Pause
 from xlmr.errors import BadInput
+from xlmr.tasks.answers import Text
 
-Text = str | BadInput | Pause
 Shown = Callable[[Iterable[Text]], Iterator[str | BadInput]]
 """Texts in, for each what is to be printed out, or why there is nothing."""
 

@@ -15,13 +15,14 @@ import click
 
 from xlmr.batching import Pause
 from xlmr.checkpoint import Checkpoint, sentences
-from xlmr.cli.jobs import Shown, Text
+from xlmr.cli.jobs import Shown
 from xlmr.cli.options import Source
 from xlmr.cli.terminal import say, visible
 from xlmr.config import Config
 from xlmr.errors import BadInput
 from xlmr.heads import vectors
 from xlmr.heads.vectors import Dense, Normalize, Pooling, Recipe, Unknown
+from xlmr.tasks.answers import Text
 from xlmr.tasks.masks import Filling
 from xlmr.tasks.scoring import Score
 from xlmr.texts import Line

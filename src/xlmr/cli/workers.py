@@ -15,8 +15,9 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 from xlmr.batching import Pause
-from xlmr.cli.jobs import Job, Shown, Text
+from xlmr.cli.jobs import Job, Shown
 from xlmr.errors import BadInput, XlmrError
+from xlmr.tasks.answers import Text
 
 PARCEL = 256
 """Texts sent to a process at once, at most."""
