@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import xlmr
 from xlmr.batching import Pause
+from xlmr.cli.options import Source
 from xlmr.errors import BadInput
 from xlmr.tasks.answers import Text
 
@@ -46,3 +47,13 @@ class Job:
                 yield found if isinstance(found, BadInput) else self.show(text, found)
 
         return shown
+
+
+def run(source: Source, job: Job, count: int, as_json: bool) -> int:
+    """Do a job, here or in several processes, and print. Gives the exit status."""
+    from xlmr.cli import printing, workers
+
+    if count == 1:
+        return printing.answers(source, job.begin(), as_json)
+    threads = job.model["threads"] or workers.threads(count)
+    return printing.answers(source, workers.run(replace(job, model={**job.model, "threads": threads}), count), as_json)

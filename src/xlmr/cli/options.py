@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import wraps
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ RUNTIMES = ("onnx", "torch")
 MASKINGS = ("word-l2r", "token")
 
 Command = Callable[..., Any]
+Model = Mapping[str, Any]
+"""What `xlmr.load` takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +52,19 @@ def source_options(command: Command) -> Command:
 
 
 def model_options(command: Command) -> Command:
-    """Which model, and how it runs: --model, --revision, --runtime, --threads."""
-    command = click.option(
-        "--threads", type=click.IntRange(1, THREADS), metavar="N", help="Processor threads; without it, the runtime chooses."
-    )(command)
+    """Which model, and how it runs: --model, --revision, --runtime, --threads; the command is handed them as one `model`."""
+
+    @wraps(command)
+    def told(model: str | None, revision: str | None, runtime: str, threads: int | None, **others: Any) -> Any:
+        return command(model={"source": model, "revision": revision, "runtime": runtime, "threads": threads}, **others)
+
     runtimes = click.Choice(RUNTIMES)
-    command = click.option("--runtime", type=runtimes, default=RUNTIMES[0], show_default=True, help="What runs the model.")(command)
-    return source_options(command)
+    for option in (
+        click.option("--threads", type=click.IntRange(1, THREADS), metavar="N", help="Processor threads; without it, the runtime chooses."),
+        click.option("--runtime", type=runtimes, default=RUNTIMES[0], show_default=True, help="What runs the model."),
+    ):
+        told = option(told)
+    return source_options(told)
 
 
 def workers_option(command: Command) -> Command:
