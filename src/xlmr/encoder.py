@@ -10,6 +10,7 @@ import numpy as np
 
 from xlmr import batching, checkpoint, runtimes, tokenizer
 from xlmr.checkpoint import sentences
+from xlmr.checkpoint.attachments import Attachments
 from xlmr.config import Config
 from xlmr.errors import BadCheckpoint, BadInput
 from xlmr.heads.vectors import Recipe
@@ -27,6 +28,8 @@ class Encoder:
     runtime: Runtime
     recipe: Recipe = field(default_factory=Recipe)
     """How it makes one vector of a text."""
+    attachments: Attachments | None = None
+    """What was fitted for it and lies beside its weights; None where it comes from no folder."""
 
 
 def load(
@@ -50,7 +53,7 @@ def load(
             file = tokenizer.file(found.folder)
             raise BadCheckpoint(f"{found.folder}: {name} is {ours} in config.json and {theirs} in {file}; are both of this model?")
     recipe = sentences.read(found.folder, found.config)
-    return Encoder(found.config, pieces, runtimes.start(found, runtime, threads=threads), recipe)
+    return Encoder(found.config, pieces, runtimes.start(found, runtime, threads=threads), recipe, Attachments(found))
 
 
 def encode(encoder: Encoder, text: str, *, cut: int | None = None) -> Encoding:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 import mutations
 import numpy as np
@@ -19,7 +20,8 @@ import sentencepiece
 from safetensors.numpy import save as safetensors
 
 from xlmr import checkpoint, config, tensors, texts, tokenizer
-from xlmr.checkpoint import header, sentences, shards
+from xlmr.checkpoint import attachments, header, sentences, shards
+from xlmr.checkpoint.attachments import Attachment
 from xlmr.config import Config
 from xlmr.errors import BadCheckpoint, BadInput, XlmrError
 from xlmr.tokenizer import from_sentencepiece
@@ -79,6 +81,22 @@ def two_shards() -> Files:
     index = {"metadata": {"total_size": 40}, "weight_map": placed}
     held = {shard: weights({name: (2, 3) for name in placed if placed[name] == shard}) for shard in set(placed.values())}
     return {shards.INDEX: json.dumps(index).encode(), **held}
+
+
+def bare(folder: Path) -> checkpoint.Checkpoint:
+    """An encoder without weights, in a folder of attachments."""
+    return checkpoint.Checkpoint(folder, TINY, {})
+
+
+@cache
+def attachment() -> Files:
+    """A small one."""
+    facts = {"classes": ["de", "ru"], "layer": 1, "scale": 0.5}
+    held = {"weights": np.ones((2, 3), np.float32), "rows": np.ones((3, 2), np.int8), "keys": np.arange(3, dtype=np.uint32)}
+    with TemporaryDirectory() as made:
+        folder = Path(made)
+        path = attachments.write(folder, "nouns", Attachment(held, facts), attachments.fingerprint(bare(folder)))
+        return {path.name: path.read_bytes()}
 
 
 @cache
@@ -202,6 +220,7 @@ TARGETS: Mapping[str, Target] = {
         change_one,
         lambda at: Normalizer((at / "a.charsmap").read_bytes()).normalize(TEXT),
     ),
+    "attachment": Target(attachment, change_one, lambda at: attachments.read(bare(at), "nouns", "xlmr fit nouns")),
     "sentence-transformers modules": Target(sentence_model, change_one, lambda at: sentences.read(at, TINY)),
     "texts .txt": texts_in("a.txt", plain),
     "texts .jsonl": texts_in("a.jsonl", objects),

@@ -71,6 +71,11 @@ def read(path: Path, folder: Path | None = None) -> dict[str, Stored]:
     Raises BadCheckpoint unless the file lies in the model's folder, the header is whole, each tensor's bytes fit its shape, and together
     they fill the file without gap, overlap or rest.
     """
+    return read_described(path, folder)[0]
+
+
+def read_described(path: Path, folder: Path | None = None) -> tuple[dict[str, Stored], dict[str, str]]:
+    """As `read`, and what the file says of itself: the strings of its `__metadata__`, by name. Raises as `read`."""
     resolved = files.locate(path, folder)  # ONNX Runtime wants a plain file, and the hub's cache holds links
     try:
         with path.open("rb") as file:
@@ -79,12 +84,13 @@ def read(path: Path, folder: Path | None = None) -> dict[str, Stored]:
             start, raw = _header(file.read(8), file, size, path)
     except OSError as error:
         raise BadCheckpoint(f"{path}: cannot be read ({error.strerror})") from None
-    raw.pop("__metadata__", None)
+    said = raw.pop("__metadata__", None)
     if len(raw) > MOST_TENSORS:
         raise BadCheckpoint(f"{path}: holds {len(raw)} tensors, at most {MOST_TENSORS} are read")
     stored = {name: replace(_stored(name, entry, resolved, start, size, path), seen=_seen(status)) for name, entry in raw.items()}
     _check_layout(stored, start, size, path)
-    return stored
+    strings = said.items() if isinstance(said, dict) else ()
+    return stored, {name: value for name, value in strings if isinstance(value, str)}
 
 
 def layout(tensors: Iterable[tuple[str, tuple[int, ...]]], dtype: str) -> tuple[bytes, list[str]]:

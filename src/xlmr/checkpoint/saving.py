@@ -123,11 +123,11 @@ def replacing(folder: Path) -> Iterator[Path]:
         new.mkdir()
         yield new
         for path in (*new.iterdir(), new):
-            _sync(path)
+            sync(path)
         if folder.exists():
             folder.rename(old)
         new.rename(folder)
-        _sync(folder.parent)
+        sync(folder.parent)
     except OSError as error:
         raise OSError(error.errno, f"{error.strerror}; nothing was saved", str(folder)) from error
     finally:
@@ -149,7 +149,7 @@ def _check_replaceable(folder: Path) -> None:
         raise BadInput(f"{folder}: holds {', '.join(sorted(held))} and no {CONFIG}, so it is no checkpoint; save to a new or empty folder")
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Let a file's or folder's content reach the disk."""
     if os.name == "nt" and path.is_dir():
         return  # Windows opens no folders
