@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,3 +95,12 @@ def make_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., P
 def tiny(make_checkpoint: Callable[..., Path]) -> Path:
     """The folder of a tiny random checkpoint: 2 layers, width 32, 4 heads, 66 positions, 500 pieces of many languages. Read it only."""
     return make_checkpoint()
+
+
+@pytest.fixture(scope="session")
+def speaking(make_checkpoint: Callable[..., Path]) -> Path:
+    """The folder of a tiny random checkpoint beside whose weights lies a classifier of eight languages. Read it only."""
+    sys.path.insert(0, str(Path(__file__).parent / "tasks"))  # where tests of other rooms do not look
+    from speakers import fitted
+
+    return fitted(make_checkpoint())

@@ -26,8 +26,9 @@ def test_letters_have_the_script_that_unicode_gives_them():
     ("char", "script"),
     [
         ("a", "Latn"), ("ß", "Latn"), ("ª", "Latn"), ("Ａ", "Latn"), ("ж", "Cyrl"), ("Ω", "Grek"), ("ش", "Arab"), ("漢", "Hani"),
-        ("々", "Hani"), ("ひ", "Hira"), ("カ", "Kana"), ("ｶ", "Kana"), ("한", "Hang"), ("ก", "Thai"), ("ि", "Deva"), ("ᏸ", "Zzzz"),
-        ("1", "Zyyy"), (",", "Zyyy"), (" ", "Zyyy"), ("\u0301", "Zyyy"), ("ー", "Zyyy"), ("\0", "Zyyy"), ("\ud800", "Zyyy"),
+        ("々", "Hani"), ("ひ", "Hira"), ("カ", "Kana"), ("ｶ", "Kana"), ("한", "Hang"), ("ก", "Thai"), ("ि", "Deva"), ("ᏸ", "Cher"),
+        ("𐘀", "Zzzz"), ("1", "Zyyy"), (",", "Zyyy"), (" ", "Zyyy"), ("\u0301", "Zyyy"), ("ー", "Zyyy"), ("\0", "Zyyy"),
+        ("\ud800", "Zyyy"),
     ],
 )  # fmt: skip
 def test_the_script_of_a_character(char, script):
@@ -47,6 +48,17 @@ def test_a_text_fits_scripts_where_it_has_their_letters_and_no_others(text, code
     assert scripts.fits(text, scripts.parts(codes)) == fit
 
 
+@pytest.mark.parametrize(
+    ("text", "script"),
+    [
+        ("Straße 5", "Latn"), ("дом, сад и house", "Cyrl"), ("スーパーで本を買う", "Jpan"), ("漢字", "Hani"), ("한국어와 漢字", "Hang"),
+        ("བོད་ཡིག", "Tibt"), ("ᏣᎳᎩ", "Cher"), ("123 €", "Zyyy"), ("", "Zyyy"), ("😀", "Zyyy"),
+    ],
+)  # fmt: skip
+def test_the_script_of_a_text_is_that_of_most_of_its_letters(text, script):
+    assert scripts.main(text) == script
+
+
 def test_every_script_of_a_language_is_known():
     for language in languages.LANGUAGES.values():
         assert scripts.parts(language.scripts) <= set(scripts.NAMES.values())
@@ -60,7 +72,7 @@ def test_any_text_is_a_script_or_bad_input(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [("Cyrillic", "is it one of Cyrl"), ("Latin", "Latn"), ("q", "wanted one of Arab, Armn"), (7, "wanted one of")]
+    ("name", "hint"), [("Cyrillic", "is it one of Cyrl"), ("Latin", "Latn"), ("q", "wanted one of Adlm, Arab"), (7, "wanted one of")]
 )
 def test_an_unknown_script_comes_with_what_is_close(name, hint):
     with pytest.raises(BadInput, match=f"script {name!r} is not known; .*{hint}"):

@@ -16,7 +16,9 @@ from xlmr.errors import BadCheckpoint, BadInput, BadLine, BadRecipe, MissingExtr
 if TYPE_CHECKING:
     from xlmr.model import Model, load
     from xlmr.tasks.masks import Filling
+    from xlmr.tasks.recognition import Language
     from xlmr.tasks.scoring import Score, Token
+    from xlmr.tasks.spans import Span
 
 __version__ = "0.1.0"
 
@@ -26,11 +28,13 @@ __all__ = [
     "BadLine",
     "BadRecipe",
     "Filling",
+    "Language",
     "MissingExtra",
     "Model",
     "NotAvailable",
     "OtherArchitecture",
     "Score",
+    "Span",
     "Token",
     "XlmrError",
     "__version__",
@@ -39,8 +43,10 @@ __all__ = [
 
 LAZY = {
     "Filling": "xlmr.tasks.masks",
+    "Language": "xlmr.tasks.recognition",
     "Model": "xlmr.model",
     "Score": "xlmr.tasks.scoring",
+    "Span": "xlmr.tasks.spans",
     "Token": "xlmr.tasks.scoring",
     "load": "xlmr.model",
 }

@@ -28,3 +28,34 @@ def retrieval(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
     near = a @ b.T
     own = np.arange(len(near))
     return accuracy(near.argmax(1), own), accuracy(near.argmax(0), own)
+
+
+def f1(found: np.ndarray, wanted: np.ndarray, label: object) -> float:
+    """The harmonic mean of precision and recall of one label; 0 where it is neither found nor wanted."""
+    hits = np.sum((found == label) & (wanted == label))
+    return float(2 * hits / max(1, np.sum(found == label) + np.sum(wanted == label)))
+
+
+def macro_f1(found: np.ndarray, wanted: np.ndarray) -> float:
+    """The mean of the F1 of every label that is wanted."""
+    labels = np.unique(wanted)
+    return float(np.mean([f1(found, wanted, label) for label in labels])) if len(labels) else float("nan")
+
+
+def calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> float:
+    """In bins of confidence of the same width, by how much it differs from the share of right answers: the mean over all answers.
+
+    The expected calibration error of Guo et al. 2017, "On calibration of modern neural networks", section 2.
+    """
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = [abs(float(np.sum(confidence[place == i] - right[place == i]))) for i in range(bins)]
+    return sum(gaps) / max(1, len(confidence))
+
+
+def area(positive: np.ndarray, negative: np.ndarray) -> float:
+    """The area under the ROC curve: how often a positive's score is above a negative's, equals counting half."""
+    both = np.concatenate([positive, negative])
+    _, place, count = np.unique(both, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(count) - (count - 1) / 2)[place]
+    pairs = len(positive) * len(negative)
+    return float((rank[: len(positive)].sum() - len(positive) * (len(positive) + 1) / 2) / pairs) if pairs else float("nan")

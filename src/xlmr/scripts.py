@@ -7,13 +7,14 @@ with their script: `CYRILLIC SMALL LETTER ZHE`. Signs, digits and accents belong
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import lru_cache
 
 from xlmr.errors import BadInput
 
-# ISO 15924, and the words the names of its characters begin with.
+# ISO 15924, and the words the names of its characters begin with: the scripts of XLM-R's languages and others that are in use.
 TABLE = (
     ("Arab", "ARABIC"), ("Armn", "ARMENIAN"), ("Beng", "BENGALI"), ("Bopo", "BOPOMOFO"), ("Cyrl", "CYRILLIC"),
     ("Deva", "DEVANAGARI"), ("Ethi", "ETHIOPIC"), ("Geor", "GEORGIAN"), ("Grek", "GREEK OHM"), ("Gujr", "GUJARATI"),
@@ -21,6 +22,13 @@ TABLE = (
     ("Hira", "HIRAGANA HENTAIGANA"), ("Kana", "KATAKANA"), ("Khmr", "KHMER"), ("Knda", "KANNADA"), ("Laoo", "LAO"),
     ("Latn", "LATIN FEMININE MASCULINE KELVIN ANGSTROM"), ("Mlym", "MALAYALAM"), ("Mong", "MONGOLIAN"), ("Mymr", "MYANMAR"),
     ("Orya", "ORIYA"), ("Sinh", "SINHALA"), ("Taml", "TAMIL"), ("Telu", "TELUGU"), ("Thai", "THAI"), ("Tibt", "TIBETAN"),
+    ("Adlm", "ADLAM"), ("Bali", "BALINESE"), ("Bamu", "BAMUM"), ("Batk", "BATAK"), ("Bugi", "BUGINESE"), ("Cakm", "CHAKMA"),
+    ("Cans", "CANADIAN"), ("Cham", "CHAM"), ("Cher", "CHEROKEE"), ("Copt", "COPTIC"), ("Dsrt", "DESERET"), ("Glag", "GLAGOLITIC"),
+    ("Goth", "GOTHIC"), ("Hmng", "PAHAWH"), ("Hmnp", "NYIAKENG"), ("Java", "JAVANESE"), ("Kali", "KAYAH"), ("Lepc", "LEPCHA"),
+    ("Limb", "LIMBU"), ("Lisu", "LISU"), ("Mand", "MANDAIC"), ("Mtei", "MEETEI"), ("Newa", "NEWA"), ("Nkoo", "NKO"), ("Ogam", "OGHAM"),
+    ("Olck", "OL"), ("Osge", "OSAGE"), ("Osma", "OSMANYA"), ("Plrd", "MIAO"), ("Rjng", "REJANG"), ("Rohg", "HANIFI"), ("Runr", "RUNIC"),
+    ("Samr", "SAMARITAN"), ("Saur", "SAURASHTRA"), ("Shaw", "SHAVIAN"), ("Sund", "SUNDANESE"), ("Sylo", "SYLOTI"), ("Syrc", "SYRIAC"),
+    ("Talu", "NEW"), ("Tfng", "TIFINAGH"), ("Tglg", "TAGALOG"), ("Thaa", "THAANA"), ("Vaii", "VAI"), ("Wcho", "WANCHO"), ("Yiii", "YI"),
 )  # fmt: skip
 
 TOGETHER = {
@@ -64,6 +72,16 @@ def of(char: str) -> str:
     if unicodedata.category(char)[0] not in "LM":
         return ANY
     return NAMES.get(first) or (OTHER if unicodedata.category(char) in ("Lu", "Ll", "Lt", "Lo") else ANY)
+
+
+def main(text: str) -> str:
+    """The script of most of a text's letters; `Zyyy` where it has none. `Jpan` where kana and Han stand together."""
+    counts = Counter(map(of, text))
+    del counts[ANY]
+    if not counts:
+        return ANY
+    first: str = max(sorted(counts), key=counts.__getitem__)
+    return "Jpan" if first in parts(["Jpan"]) and {"Hira", "Kana"} & counts.keys() else first
 
 
 def fits(text: str, allowed: frozenset[str]) -> bool:

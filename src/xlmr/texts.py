@@ -42,10 +42,12 @@ class Line:
     text: str | BadLine
 
 
-def read(path: Path) -> Iterator[Line]:
+def read(path: Path, field: str = FIELD) -> Iterator[Line]:
     """The texts of a file: `.jsonl`, `.csv` and `.tsv` are known by their names, any other has a text in each line.
 
-    Behind `.gz` and `.xz` they are unpacked. A line that cannot be read gives a BadLine in its place.
+    `field` is the key of the objects, or the column of the table, that is taken. Behind `.gz` and `.xz` files are
+    unpacked. A line that cannot be read gives a BadLine in its place.
+
     Raises BadInput where the file cannot be read at all.
     """
     suffixes = [suffix.lower() for suffix in path.suffixes]
@@ -55,11 +57,26 @@ def read(path: Path) -> Iterator[Line]:
         raise BadInput(f"{path}: {REFUSED[kind]}")
     try:
         with opened(path) if opened else path.open("rb") as file:
-            yield from KINDS.get(kind, plain)(file)
+            yield from KINDS[kind](file, field) if kind in KINDS else plain(file)
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise BadInput(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from None
+
+
+def labelled(path: Path, label: str) -> Iterator[tuple[Line, str]]:
+    """The texts of a table or of JSON objects, each with what a second column or key, `label`, says of it.
+
+    Raises BadInput where the file cannot be read, BadLine, with its number, where a line cannot: half a set of examples is none.
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in UNPACKED]
+    if suffixes[-1:] not in ([kind] for kind in KINDS):
+        raise BadInput(f"{path}: wanted texts with their {label}: a table, .tsv or .csv, or .jsonl, with {FIELD!r} and {label!r}")
+    for line, said in zip(read(path), read(path, label), strict=True):
+        for part in (line, said):
+            if isinstance(part.text, BadLine):
+                raise BadLine(f"{path}: line {part.number}: {part.text}")
+        yield line, str(said.text)
 
 
 def standard_input(file: IO[bytes]) -> Iterator[Line | Pause]:
@@ -75,26 +92,26 @@ def plain(file: IO[bytes]) -> Iterator[Line]:
     return (line for line in _plain(_lines(_read(file))) if isinstance(line, Line))
 
 
-def json_lines(file: IO[bytes]) -> Iterator[Line]:
-    """Each line is a JSON object with a `text`. Blank lines are left out."""
+def json_lines(file: IO[bytes], field: str) -> Iterator[Line]:
+    """Each line is a JSON object with such a key. Blank lines are left out."""
     for line in plain(file):
         if isinstance(line.text, BadLine):
             yield line
         elif line.text.strip():
-            yield Line(line.number, _field(line.text))
+            yield Line(line.number, _field(line.text, field))
 
 
-def table(file: IO[bytes], dialect: type[csv.Dialect]) -> Iterator[Line]:
-    """Rows under a header, which names a column `text`. Blank rows are left out."""
+def table(file: IO[bytes], field: str, dialect: type[csv.Dialect]) -> Iterator[Line]:
+    """Rows under a header, which names such a column. Blank rows are left out."""
     lines = _TableLines(file)
     rows = csv.reader(lines, dialect)
     header = _row(rows, lines)
-    if not isinstance(header, list) or FIELD not in header:
-        raise BadInput(f"its columns are {shorten(header) if header else 'none'}; wanted one called {FIELD!r}")
-    column = header.index(FIELD)
+    if not isinstance(header, list) or field not in header:
+        raise BadInput(f"its columns are {shorten(header) if header else 'none'}; wanted one called {field!r}")
+    column = header.index(field)
     while (row := _row(rows, lines)) is not None:
         if row:
-            yield Line(rows.line_num, row if isinstance(row, BadLine) else _cell(row, column))
+            yield Line(rows.line_num, row if isinstance(row, BadLine) else _cell(row, column, field))
 
 
 def _plain(lines: Iterable[tuple[int, bytes | BadLine] | Pause]) -> Iterator[Line | Pause]:
@@ -190,20 +207,20 @@ def _row(rows: Iterator[list[str]], lines: _TableLines) -> list[str] | BadLine |
         return BadLine(f"not a row of a table ({error})")
 
 
-def _cell(row: list[str], column: int) -> str | BadLine:
+def _cell(row: list[str], column: int, field: str) -> str | BadLine:
     if column >= len(row):
-        return BadLine(f"the row has {len(row)} columns, and {FIELD!r} is column {column + 1}")
+        return BadLine(f"the row has {len(row)} columns, and {field!r} is column {column + 1}")
     return _decoded(row[column].encode("utf-8", "surrogateescape"))
 
 
-def _field(line: str) -> str | BadLine:
+def _field(line: str, field: str) -> str | BadLine:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
         return BadLine(f"not JSON ({error})")
-    if not isinstance(value, dict) or not isinstance(value.get(FIELD), str):
-        return BadLine(f"not a JSON object with a string as {FIELD!r}")
-    text: str = value[FIELD]
+    if not isinstance(value, dict) or not isinstance(value.get(field), str):
+        return BadLine(f"not a JSON object with a string as {field!r}")
+    text: str = value[field]
     return text
 
 
@@ -270,7 +287,7 @@ UNPACKED: dict[str, Callable[[Path], Any]] = {  # both give an IO[bytes], though
     ".gz": gzip.GzipFile,
     ".xz": lambda path: io.BufferedReader(Xz(path)),
 }
-KINDS: dict[str, Callable[[IO[bytes]], Iterator[Line]]] = {
+KINDS: dict[str, Callable[[IO[bytes], str], Iterator[Line]]] = {
     ".jsonl": json_lines,
     ".ndjson": json_lines,
     ".csv": partial(table, dialect=Commas),

@@ -14,7 +14,8 @@ import click
 
 from xlmr import texts as texts_of
 from xlmr.batching import Pause
-from xlmr.errors import BadLine
+from xlmr.errors import BadInput, BadLine
+from xlmr.languages import find
 from xlmr.limits import BEAM, CANDIDATES, PIECES, THREADS, TOP, WORKERS
 from xlmr.texts import Line
 
@@ -119,6 +120,32 @@ def candidates_in(listed: str | None, file: Path | None) -> list[str] | None:
 def json_option(command: Command) -> Command:
     """--json."""
     return click.option("--json", "as_json", is_flag=True, help="JSON, one object on a line.")(command)
+
+
+def among_in(listed: str | None) -> list[str] | None:
+    """The languages of --among; None where it is not given."""
+    return None if listed is None else [name for name in listed.split(",") if name.strip()]
+
+
+def labelled_in(sources: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Languages with texts: of `LANG=FILE`, whose texts are all in one language, and of files with `lang` and `text`.
+
+    Raises BadInput for a language that is not known and BadLine for a line that cannot be read, each with its file.
+    """
+    for source in sources:
+        language, equals, name = source.partition("=")
+        if equals and not Path(source).exists():
+            code = find(language).code
+            for line in texts_of.read(Path(name)):
+                if isinstance(line.text, BadLine):
+                    raise BadLine(f"{name}: line {line.number}: {line.text}")
+                yield code, line.text
+            continue
+        for line, language in texts_of.labelled(Path(source), "lang"):
+            try:
+                yield find(language).code, str(line.text)
+            except BadInput as error:
+                raise BadLine(f"{source}: line {line.number}: {error}") from None
 
 
 def texts_in(texts: tuple[str, ...], file: Path | None) -> Source:

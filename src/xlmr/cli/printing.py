@@ -20,9 +20,12 @@ from xlmr.cli.options import Source
 from xlmr.cli.terminal import say, visible
 from xlmr.config import Config
 from xlmr.errors import BadInput
+from xlmr.evaluation.languages import Evaluated
 from xlmr.heads import vectors
 from xlmr.heads.vectors import Dense, Normalize, Pooling, Recipe, Unknown
+from xlmr.languages import LANGUAGES
 from xlmr.tasks.answers import Text
+from xlmr.tasks.identification import Identified
 from xlmr.tasks.masks import Filling
 from xlmr.tasks.scoring import Score
 from xlmr.texts import Line
@@ -85,6 +88,35 @@ def score(text: str, found: Score) -> str:
 def score_json(text: str, found: Score) -> str:
     """A text and its score, as JSON."""
     return dumped({"text": text, **asdict(found)})
+
+
+def language(text: str, found: Identified) -> str:
+    """A text and its languages, and its parts where they were asked for, for people."""
+    head = click.style(visible(text), bold=True)
+    rows = [f"  {share(of.confidence)} {bar(of.confidence)} {of.code:8}{of.script}  {_named(of.code)}".rstrip() for of in found.languages]
+    parts = [f"  {of.code:8}{share(of.confidence)}  {visible(text[of.start : of.end])}" for of in found.spans or ()]
+    return "\n".join([head, *rows, *parts, ""])
+
+
+def language_json(text: str, found: Identified) -> str:
+    """A text and its languages, as JSON."""
+    spans = {} if found.spans is None else {"spans": [asdict(of) for of in found.spans]}
+    return dumped({"text": text, "languages": [asdict(of) for of in found.languages], "known": found.known, **spans})
+
+
+def _named(code: str) -> str:
+    return LANGUAGES[code].name if code in LANGUAGES else ""
+
+
+def evaluated(found: Evaluated) -> str:
+    """A score for each language and their mean, for people."""
+    rows = [f"  {code:8}{share(of)} {bar(of)} {_named(code)}".rstrip() for code, of in found.languages.items()]
+    return "\n".join([f"{click.style(found.task, bold=True)}  {found.metric}", *rows, f"  {'mean':8}{share(found.mean)}"])
+
+
+def evaluated_json(found: Evaluated) -> dict[str, Any]:
+    """The same, as `evaluate --json` has it."""
+    return {**asdict(found), "mean": found.mean}
 
 
 def _shown(word: str) -> str:

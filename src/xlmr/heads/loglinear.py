@@ -1,0 +1,160 @@
+"""A log-linear classifier of texts, in NumPy: for each class a sum of evidence.
+
+It is of the geometry of an encoder's states, the pieces of the text, runs of its characters, and its script:
+
+    evidence = bias + z G + (Σ rows of pieces / √pieces + Σ rows of runs / √runs) P + log(share of letters in the class's scripts + ε)
+
+z is the mean of the text's states after one layer, standardised. Rows lie as int8 in a space of few dimensions, from which P leads to the
+classes; P holds their scale. Divided by the root, evidence grows with the text as its certainty does, and not faster.
+
+Whether a text is of any class is told by a second, small model (`known`): of how clear the answer is (Hendrycks and Gimpel 2017, "A
+baseline for detecting misclassified and out-of-distribution examples"), how far z lies from the mean of the class (after Lee et al. 2018,
+"A simple unified framework for detecting out-of-distribution samples"), and what share of the runs is common in the class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+EPSILON = 1e-8
+"""What a class keeps where none of the letters is in its scripts: 18 nats less."""
+SEEN = 1 << 15
+"""Places of the table that says which runs are common in a class; several runs share one."""
+SIGNALS = 11
+FAR = 30.0
+"""The largest log-odds that the small model looks at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Some texts as the classifier sees them."""
+
+    pooled: np.ndarray
+    """float32 `[texts, width]`: the mean of a text's states."""
+    pieces: np.ndarray
+    """int64 `[pieces of all]`, text after text; those of text i are `piece_starts[i]` to `piece_starts[i + 1]`."""
+    piece_starts: np.ndarray
+    runs: np.ndarray
+    """uint32 `[runs of all]`: hashes of `ngrams`, likewise."""
+    run_starts: np.ndarray
+    shares: np.ndarray
+    """float32 `[texts, classes]`: the share of the letters that is in a class's scripts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Classifier:
+    """What `fit` learns."""
+
+    classes: tuple[str, ...]
+    layer: int
+    centre: np.ndarray
+    """float32 `[width]`: the mean of all texts."""
+    spread: np.ndarray
+    """float32 `[width]`: their standard deviation."""
+    means: np.ndarray
+    """float32 `[classes, width]`, standardised: the mean of each class's texts."""
+    geometry: np.ndarray
+    """float32 `[width, classes]`."""
+    bias: np.ndarray
+    """float32 `[classes]`."""
+    pieces: np.ndarray
+    """int8 `[vocabulary, rank]`."""
+    keys: np.ndarray
+    """uint32 `[runs]`, ascending: the runs that have a row."""
+    runs: np.ndarray
+    """int8 `[runs, rank]`."""
+    outward: np.ndarray
+    """float32 `[2, rank, classes]`: P for pieces and for runs, each with the scale of its rows."""
+    seen: np.ndarray
+    """uint8 `[classes, SEEN / 8]`, a bit for each place: what is common in a class."""
+    temperature: float
+    known: np.ndarray
+    """float32 `[signals + 1]`: the small model, its bias last."""
+    threshold: float
+    """The probability from which on a text is taken to be of some class."""
+    switch: float
+    """What it costs, in nats, that a word is of another class than the one before it."""
+
+
+def evidence(of: Classifier, texts: Evidence) -> np.ndarray:
+    """Evidence for each class, nats, calibrated: float32 `[texts, classes]`. Its softmax is the probability."""
+    found = of.bias + standard(of, texts.pooled) @ of.geometry
+    found += summed(of.pieces, texts.pieces, texts.piece_starts) @ of.outward[0]
+    rows, starts = known_runs(of.keys, texts.runs, texts.run_starts)
+    found += summed(of.runs, rows, starts) @ of.outward[1]
+    calibrated: np.ndarray = (found + np.log(texts.shares + EPSILON)) / of.temperature
+    return calibrated.astype(np.float32)
+
+
+def standard(of: Classifier, pooled: np.ndarray) -> np.ndarray:
+    """Pooled states `[texts, width]`, standardised."""
+    moved: np.ndarray = (pooled - of.centre) / of.spread
+    return moved
+
+
+def summed(rows: np.ndarray, picked: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """For each text the sum of its rows over the root of their number: float32 `[texts, rank]`; zeros where it has none."""
+    counts = np.diff(starts)
+    found = np.zeros((len(counts), rows.shape[1]), np.float32)
+    full = counts > 0
+    if full.any():
+        sums = np.add.reduceat(rows[picked].astype(np.float32), starts[:-1][full], axis=0)
+        found[full] = sums / np.sqrt(counts[full])[:, None]
+    return found
+
+
+def known_runs(keys: np.ndarray, runs: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of those runs that have one, and where those of each text begin."""
+    places = np.minimum(np.searchsorted(keys, runs), max(0, len(keys) - 1))
+    there = keys[places] == runs if len(keys) else np.zeros(len(runs), bool)
+    return places[there], np.concatenate([[0], np.cumsum(there)])[starts]
+
+
+def probabilities(scores: np.ndarray) -> np.ndarray:
+    """Softmax of the last axis."""
+    raised = np.exp(scores - scores.max(-1, keepdims=True))
+    found: np.ndarray = raised / raised.sum(-1, keepdims=True)
+    return found
+
+
+def certainty(of: Classifier, texts: Evidence, scores: np.ndarray) -> np.ndarray:
+    """The probability that a text is of any class at all: float32 `[texts]`."""
+    x = signals(of, texts, scores) @ of.known[:-1] + of.known[-1]
+    found: np.ndarray = (1 / (1 + np.exp(-np.clip(x, -FAR, FAR)))).astype(np.float32)
+    return found
+
+
+def signals(of: Classifier, texts: Evidence, scores: np.ndarray) -> np.ndarray:
+    """What tells known from unknown: float32 `[texts, SIGNALS]`.
+
+    How clear the answer is, how far the states lie, what share of the runs is common in the class and has a row at all, and of the letters
+    in its scripts; these times the logarithm of the number of runs; and that.
+    """
+    best = scores.argmax(1)
+    top = probabilities(scores)[np.arange(len(scores)), best]
+    odds = np.clip(np.log(top + 1e-9) - np.log(1 - top + 1e-9), -FAR, FAR)
+    far = ((standard(of, texts.pooled) - of.means[best]) ** 2).mean(1)
+    counts = np.diff(texts.run_starts)
+    common = means(is_seen(of.seen, texts.runs, np.repeat(best, counts)), texts.run_starts)
+    _, starts = known_runs(of.keys, texts.runs, texts.run_starts)
+    listed = np.diff(starts) / np.maximum(counts, 1)
+    share = texts.shares[np.arange(len(scores)), best]
+    length = np.log1p(counts)
+    each = np.stack([odds / 10, np.log(far + 1e-3), common, listed, share], axis=1)
+    return np.concatenate([each, each * length[:, None] / 5, length[:, None] / 5], axis=1).astype(np.float32)
+
+
+def is_seen(seen: np.ndarray, runs: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """For each run whether it is common in the class beside it: bool `[runs]`."""
+    place = (runs % SEEN).astype(np.int64)
+    found: np.ndarray = (seen[classes, place >> 3] >> (place & 7).astype(np.uint8)) & 1 == 1
+    return found
+
+
+def means(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """The mean of each text's values; 0 where it has none."""
+    sums = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
+    found: np.ndarray = (sums[starts[1:]] - sums[starts[:-1]]) / np.maximum(np.diff(starts), 1)
+    return found
