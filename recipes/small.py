@@ -5,7 +5,8 @@
 It goes on from wherever it was stopped, and does nothing again that is done. Of the run's folder it needs no more than `model/`, `static/`,
 `log.jsonl` and `data/`, so that a run made elsewhere can be brought here.
 
-- `runs/small/`       the run (recipes/small.toml says where); `half/` is the model in float16, as it ships and as it is measured
+- `runs/small/`       the run (recipes/small.toml says where); `half/` is the model in float16, as it ships and as it is measured, with the
+                      classifier of languages (recipes/languages.py) beside its weights
 - `recipes/small/`    `scores.json`, all that is measured; `log.csv` and `loss.svg`, the loss over the run
 - `src/xlmr/small/`   the model inside the package; its README.md is the model card
 """
@@ -21,6 +22,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import languages
 import tables
 from tqdm import tqdm
 
@@ -44,6 +46,7 @@ def main() -> None:
     folder = Path(recipe.output)
     train(recipe)
     halve(folder / "model", folder / "half")
+    languages.fit(folder / "half", recipe.data)
     measure(folder)
     publish(folder)
     install(folder / "half", INSIDE)

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save
 
 from xlmr import files
 from xlmr.checkpoint import floats, folder, header, saving
@@ -102,17 +101,21 @@ def write(where: Path, name: str, attachment: Attachment, encoder: str) -> Path:
 
     Raises BadInput where it holds what `read` would refuse, OSError where the disk refuses.
     """
+    kinds = {dtype: kind for kind, dtype in HELD.items()}
     for key, array in attachment.arrays.items():
-        if array.dtype not in HELD.values() or not np.isfinite(array).all():
-            raise BadInput(f"{name}: array {key} is {array.dtype}, or not finite; wanted one of {', '.join(map(str, HELD.values()))}")
+        if array.dtype not in kinds or not np.isfinite(array).all():
+            raise BadInput(f"{name}: array {key} is {array.dtype}, or not finite; wanted one of {', '.join(map(str, kinds))}")
     facts = json.dumps(attachment.facts, ensure_ascii=False, allow_nan=False)
     said = {"attachment": name, "version": VERSION, "encoder": encoder, "facts": facts}
-    content = save({key: np.ascontiguousarray(array) for key, array in attachment.arrays.items()}, said)
+    shapes = [(key, array.shape) for key, array in attachment.arrays.items()]
+    head, order = header.layout(shapes, {key: kinds[array.dtype] for key, array in attachment.arrays.items()}, said)
     path = path_of(where, name)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
     try:
         with partial.open("wb") as file:
-            file.write(content)
+            file.write(head)
+            for key in order:
+                file.write(np.ascontiguousarray(attachment.arrays[key]).data)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

@@ -38,6 +38,8 @@ DTYPES: Mapping[str, tuple[str | None, int]] = {
     "I16": (None, 16), "U16": (None, 16), "I8": (None, 8), "U8": (None, 8), "BOOL": (None, 8),
 }  # fmt: skip
 NAMES = {ours: theirs for theirs, (ours, _) in DTYPES.items() if ours}
+FORMAT = {"format": "pt"}
+"""What Hugging Face's classes want a file of weights to say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,20 +95,25 @@ def read_described(path: Path, folder: Path | None = None) -> tuple[dict[str, St
     return stored, {name: value for name, value in strings if isinstance(value, str)}
 
 
-def layout(tensors: Iterable[tuple[str, tuple[int, ...]]], dtype: str) -> tuple[bytes, list[str]]:
+def layout(
+    tensors: Iterable[tuple[str, tuple[int, ...]]], dtype: str | Mapping[str, str], said: Mapping[str, str] = FORMAT
+) -> tuple[bytes, list[str]]:
     """The header of a new file (its length included), and the names in the order in which their bytes must follow.
 
-    The header is padded so that the bytes begin at a multiple of 64. The format allows no gaps between tensors, so
-    those whose size is a multiple of 64 bytes come first: each of them begins at one too.
+    `dtype` is that of all tensors, or of each by its name; `said` is what the file says of itself. The header is padded so that the bytes
+    begin at a multiple of 64. The format allows no gaps between tensors, so those whose size is a multiple of 64 bytes come first: each
+    of them begins at one too.
     """
-    code = NAMES[dtype]
-    bits = DTYPES[code][1]
-    lengths = {name: (shape, prod(shape) * bits // 8) for name, shape in tensors}
-    order = sorted(lengths, key=lambda name: lengths[name][1] % ALIGNMENT != 0)  # stable: else as they came
-    content: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    lengths = {}
+    for name, shape in tensors:
+        of = dtype if isinstance(dtype, str) else dtype[name]
+        code = NAMES.get(of, of)
+        lengths[name] = code, shape, prod(shape) * DTYPES[code][1] // 8
+    order = sorted(lengths, key=lambda name: lengths[name][2] % ALIGNMENT != 0)  # stable: else as they came
+    content: dict[str, Any] = {"__metadata__": dict(said)}
     offset = 0
     for name in order:
-        shape, length = lengths[name]
+        code, shape, length = lengths[name]
         content[name] = {"dtype": code, "shape": list(shape), "data_offsets": [offset, offset + length]}
         offset += length
     text = json.dumps(content, separators=(",", ":")).encode()
