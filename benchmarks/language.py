@@ -193,7 +193,7 @@ def parts(model: Path, *asked: Texts) -> Iterator[list[str]]:
     from xlmr.heads import loglinear
     from xlmr.tasks import evidence
     from xlmr.training import languages as fits
-    from xlmr.training import loglinear as learner
+    from xlmr.training import regression
     from xlmr.training.recipes import Data
 
     opened = encoder.load(model, threads=1)
@@ -202,9 +202,9 @@ def parts(model: Path, *asked: Texts) -> Iterator[list[str]]:
     layer = recipe.PLAN.layer if recipe.PLAN.layer is not None else 1
     seen = fits.labelled(opened, train, classes, layer)
     written = [evidence.written(kind) for kind in classes]
-    held = [learner.encode(opened, one.texts, [layer], written)[0] for one in asked]
+    held = [regression.encode(opened, one.texts, [layer], written)[0] for one in asked]
     for name, of in PARTS.items():
-        found = learner.learnt(seen, classes, opened.config.vocabulary, layer, replace(recipe.PLAN.settings, parts=of))
+        found = regression.learnt(seen, classes, opened.config.vocabulary, layer, replace(recipe.PLAN.settings, parts=of))
         row = [name]
         for one, texts in zip(held, asked, strict=True):
             scores = loglinear.evidence(found, one if "script" in of else replace(one, shares=np.ones_like(one.shares)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,7 +99,6 @@ def tiny(make_checkpoint: Callable[..., Path]) -> Path:
 @pytest.fixture(scope="session")
 def speaking(make_checkpoint: Callable[..., Path]) -> Path:
     """The folder of a tiny random checkpoint beside whose weights lies a classifier of eight languages. Read it only."""
-    sys.path.insert(0, str(Path(__file__).parent / "tasks"))  # where tests of other rooms do not look
     from speakers import fitted
 
     return fitted(make_checkpoint())

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,3 +41,23 @@ def test_equal_vectors_are_not_found():
     """A model that gives every text the same vector must not look good."""
     same = np.ones((10, 3))
     assert metrics.retrieval(same, same) == (0.1, 0.1)
+
+
+def test_f1_is_the_harmonic_mean_of_precision_and_recall():
+    found, wanted = np.array(["a", "a", "b", "c"]), np.array(["a", "b", "b", "b"])
+    assert metrics.f1(found, wanted, "a") == pytest.approx(2 / (1 / 0.5 + 1 / 1))
+    assert metrics.f1(found, wanted, "b") == pytest.approx(2 / (1 / 1 + 1 / (1 / 3)))
+    assert metrics.f1(found, wanted, "d") == 0
+    assert metrics.macro_f1(found, wanted) == pytest.approx((2 / 3 + 0.5) / 2)
+
+
+def test_a_sure_answer_that_is_wrong_is_an_error_of_calibration():
+    assert metrics.calibration_error(np.array([1.0, 1.0]), np.array([True, True])) == 0
+    assert metrics.calibration_error(np.array([1.0, 1.0]), np.array([True, False])) == pytest.approx(0.5)
+    assert metrics.calibration_error(np.array([0.5, 0.5, 0.9]), np.array([True, False, True])) == pytest.approx(0.1 / 3)
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=9), st.lists(st.integers(0, 5), min_size=1, max_size=9))
+def test_the_area_is_how_often_a_positive_is_above_a_negative(positive, negative):
+    wanted = np.mean([(a > b) + (a == b) / 2 for a in positive for b in negative])
+    assert metrics.area(np.array(positive), np.array(negative)) == pytest.approx(wanted)

@@ -15,7 +15,7 @@ from xlmr.checkpoint import attachments
 from xlmr.tasks.identification import identify_each
 
 TEXTS = ["Der Schlüssel liegt auf dem Tisch.", "Где стоит стакан?", "12 %"]
-SENTENCES = Path(__file__).parent.parent / "tasks" / "sentences.tsv"
+SENTENCES = Path(__file__).parent.parent / "sentences.tsv"
 
 
 @pytest.fixture

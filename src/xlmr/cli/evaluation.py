@@ -28,7 +28,7 @@ def language(data: tuple[str, ...], languages: str | None, as_json: bool, model:
     """
     import xlmr
     from xlmr.cli import printing
-    from xlmr.evaluation.languages import evaluate as measure
+    from xlmr.evaluation.labelled import language as measure
 
     found = measure(xlmr.load(**model), labelled_in(data), among_in(languages))
     say(printing.dumped(printing.evaluated_json(found)) if as_json else printing.evaluated(found))

@@ -2,7 +2,7 @@
 
 It is of the geometry of an encoder's states, the pieces of the text, runs of its characters, and its script:
 
-    evidence = bias + z G + (Σ rows of pieces / √pieces + Σ rows of runs / √runs) P + log(share of letters in the class's scripts + ε)
+    evidence = bias + z G + (Σ rows of pieces / √pieces + Σ rows of runs / √runs) P + 4 log(share of letters in the class's scripts + ε)
 
 z is the mean of the text's states after one layer, standardised. Rows lie as int8 in a space of few dimensions, from which P leads to the
 classes; P holds their scale. Divided by the root, evidence grows with the text as its certainty does, and not faster.
@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-EPSILON = 1e-8
-"""What a class keeps where none of the letters is in its scripts: 18 nats less."""
+SCRIPT, EPSILON = 4.0, 1e-8
+"""What the script weighs, and what a class keeps where none of the letters is in its scripts: 74 nats less, so that it is ruled out."""
 SEEN = 1 << 15
 """Places of the table that says which runs are common in a class; several runs share one."""
 SIGNALS = 11
@@ -84,8 +84,14 @@ def evidence(of: Classifier, texts: Evidence) -> np.ndarray:
     found += summed(of.pieces, texts.pieces, texts.piece_starts) @ of.outward[0]
     rows, starts = known_runs(of.keys, texts.runs, texts.run_starts)
     found += summed(of.runs, rows, starts) @ of.outward[1]
-    calibrated: np.ndarray = (found + np.log(texts.shares + EPSILON)) / of.temperature
+    calibrated: np.ndarray = (found + prior(texts.shares)) / of.temperature
     return calibrated.astype(np.float32)
+
+
+def prior(shares: np.ndarray) -> np.ndarray:
+    """What the script says of each class: `[texts, classes]`, as the shares."""
+    said: np.ndarray = SCRIPT * np.log(shares + EPSILON)
+    return said
 
 
 def standard(of: Classifier, pooled: np.ndarray) -> np.ndarray:

@@ -46,7 +46,7 @@ def draw(lines: Iterable[tuple[str, str, str]], caps: Mapping[str, int], count: 
     found = []
     for kind in sorted(held):
         lines_of = list(_pooled(kind, held[kind], caps, dice))
-        found += [Text(kind, cropped(lines_of[i % len(lines_of)], kind, dice)) for i in range(count if lines_of else 0)]
+        found += [Text(kind, cropped(lines_of[i % len(lines_of)], dice)) for i in range(count if lines_of else 0)]
     return [text for text in found if any(map(str.isalpha, text.text))]
 
 
@@ -60,7 +60,7 @@ def _pooled(kind: str, sources: Mapping[str, Sequence[str]], caps: Mapping[str, 
     return iter(pool)
 
 
-def cropped(text: str, kind: str, dice: Random) -> str:
+def cropped(text: str, dice: Random) -> str:
     """A text as it might be asked about: whole or a few words of it; now and then all small, all capital or without signs."""
     if dice.random() >= WHOLE:
         size, first = dice.choice(SIZES), dice.random() < FIRST

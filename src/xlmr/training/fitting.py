@@ -17,7 +17,7 @@ from xlmr.training import languages as fits
 from xlmr.training.corpus import draw
 from xlmr.training.crops import draw as drawn
 from xlmr.training.languages import Plan
-from xlmr.training.loglinear import Settings
+from xlmr.training.regression import Settings
 
 HELD_OUT = 20
 """One text in so many is held out, by its hash."""

@@ -19,9 +19,9 @@ from xlmr.heads.loglinear import Classifier
 from xlmr.tasks import evidence as evidences
 from xlmr.tasks.recognition import Asked
 from xlmr.tasks.spans import likeliest, word_scores
-from xlmr.training import calibration, loglinear
+from xlmr.training import calibration, regression
 from xlmr.training.crops import Text
-from xlmr.training.loglinear import Labelled, Settings
+from xlmr.training.regression import Labelled, Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ def fit(encoder: Encoder, train: Sequence[Text], heldout: Sequence[Text], plan: 
     seen, held = (labelled(encoder, texts, classes, layer) for texts in (train, heldout))
     vocabulary = encoder.config.vocabulary
     say("fitting")
-    found = calibration.warmed(loglinear.learnt(seen, classes, vocabulary, layer, plan.settings), held.evidence, held.wanted)
+    found = calibration.warmed(regression.learnt(seen, classes, vocabulary, layer, plan.settings), held.evidence, held.wanted)
     folds = [without(left, seen, held, classes, vocabulary, layer, plan) for left in left_out(len(classes), plan)]
     known = calibration.regressed(folds)
     found = replace(found, known=known)
@@ -75,7 +75,7 @@ def fit(encoder: Encoder, train: Sequence[Text], heldout: Sequence[Text], plan: 
 
 def labelled(encoder: Encoder, texts: Sequence[Text], classes: Sequence[str], layer: int) -> Labelled:
     """Texts as the classifier sees them, after one layer."""
-    (evidence,) = loglinear.encode(encoder, [text.text for text in texts], [layer], [evidences.written(kind) for kind in classes])
+    (evidence,) = regression.encode(encoder, [text.text for text in texts], [layer], [evidences.written(kind) for kind in classes])
     return Labelled(evidence, _numbered(texts, classes))
 
 
@@ -113,11 +113,11 @@ def layer_scores(encoder: Encoder, train: Sequence[Text], heldout: Sequence[Text
     found = {}
     for layer, one, other in zip(
         layers,
-        loglinear.encode(encoder, [text.text for text in some], layers, written),
-        loglinear.encode(encoder, [text.text for text in asked], layers, written),
+        regression.encode(encoder, [text.text for text in some], layers, written),
+        regression.encode(encoder, [text.text for text in asked], layers, written),
         strict=True,
     ):
-        of = loglinear.learnt(Labelled(one, _numbered(some, classes)), classes, encoder.config.vocabulary, layer, settings)
+        of = regression.learnt(Labelled(one, _numbered(some, classes)), classes, encoder.config.vocabulary, layer, settings)
         best = (of.bias + heads.standard(of, other.pooled) @ of.geometry).argmax(1)
         found[layer] = metrics.macro_f1(best, _numbered(asked, classes))
         say(f"layer {layer}: macro F1 of the geometry alone {found[layer]:.3f}")
@@ -149,7 +149,7 @@ def without(
     """A fit without some classes, and what it makes of the held-out texts of all."""
     say(f"fitting without {', '.join(classes[kind] for kind in left)}")
     kept = np.setdiff1d(np.arange(len(classes)), left)
-    of = loglinear.learnt(_only(train, kept), [classes[kind] for kind in kept], vocabulary, layer, plan.settings)
+    of = regression.learnt(_only(train, kept), [classes[kind] for kind in kept], vocabulary, layer, plan.settings)
     known = np.isin(held.wanted, kept)
     some = _only(held, kept)
     warm = calibration.warmed(of, some.evidence, some.wanted)
@@ -159,7 +159,7 @@ def without(
 def _only(of: Labelled, kept: np.ndarray) -> Labelled:
     """The texts of some classes, numbered anew."""
     rows = np.flatnonzero(np.isin(of.wanted, kept))
-    return Labelled(loglinear.rows_of(of.evidence, rows, kept), np.searchsorted(kept, of.wanted[rows]))
+    return Labelled(regression.rows_of(of.evidence, rows, kept), np.searchsorted(kept, of.wanted[rows]))
 
 
 # -- what a change within a text costs --

@@ -18,6 +18,8 @@ from xlmr.heads.loglinear import SEEN, SIGNALS, Classifier, Evidence
 from xlmr.tasks import evidence as evidences
 
 INT8 = 127
+FEWEST = 1e-3
+"""The share of a class's texts that a run is taken to be in at least: what was never seen may be a matter of luck."""
 PARTS = ("geometry", "pieces", "runs", "script")
 
 
@@ -86,16 +88,19 @@ def rows_of(of: Evidence, rows: np.ndarray, classes: np.ndarray) -> Evidence:
 def chosen(of: Labelled, classes: int, size: int) -> np.ndarray:
     """The runs that tell classes apart: uint32, ascending, `size` at most.
 
-    Those of each class are ordered by how much of its texts they are in, times the logarithm of how much more often than in all classes
-    (their part of the divergence of Kullback and Leibler); then each class gives its best, its second, and so on.
+    Those of each class are ordered twice, by how much of its texts they are in, times the logarithm of how much more often than in others
+    (their part of the divergence of Kullback and Leibler): than in the mean of all classes, and than in the one that has them most often
+    beside it, for what tells it from its nearest relative. Then each class gives its best, its second, and so on, of either order.
     """
     keys, held = _frequencies(of, classes)
-    every = held.mean(0)
+    every, order = held.mean(0), np.sort(held, axis=0)
     best: list[np.ndarray] = []
     for share in held:
-        worth = share * np.log((share + 1e-9) / (every + 1e-9))
-        order = np.argsort(-worth, kind="stable")[:size]
-        best.append(order[worth[order] > 0])
+        nearest = np.where(share == order[-1], order[-2], order[-1])
+        for other in (every, nearest):
+            worth = share * np.log((share + 1e-9) / (other + FEWEST))
+            first = np.argsort(-worth, kind="stable")[:size]
+            best.append(first[worth[first] > 0])
     ranks = np.concatenate([np.arange(len(order)) for order in best])
     runs = np.concatenate(best)[np.argsort(ranks, kind="stable")]
     _, first = np.unique(runs, return_index=True)
@@ -203,7 +208,7 @@ def prepared(of: Evidence, centre: np.ndarray, spread: np.ndarray, keys: np.ndar
     runs, run_starts = loglinear.known_runs(keys, of.runs, of.run_starts) if "runs" in parts else nothing
     pieces, piece_starts = (of.pieces, of.piece_starts) if "pieces" in parts else nothing
     pooled = (of.pooled - centre) / spread * ("geometry" in parts)
-    prior = np.log(of.shares + loglinear.EPSILON) * ("script" in parts)
+    prior = loglinear.prior(of.shares) * ("script" in parts)
     return Prepared(pooled.astype(np.float32), pieces, piece_starts, runs, run_starts, prior.astype(np.float32))
 
 

@@ -1,49 +1,15 @@
-"""How well languages are told: F1 of each, how sure the answers are, what is unknown; and how pure the neighbourhoods of tokens are."""
+"""How pure the neighbourhoods of tokens are: whether those that lie near each other, layer by layer, are of one language."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from itertools import tee
+from collections.abc import Sequence
 
 import numpy as np
 
 from xlmr import encoder as encoders
-from xlmr import languages, metrics
 from xlmr.encoder import Encoder
-from xlmr.errors import BadInput
-from xlmr.tasks import identification
 
 NEIGHBOURS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluated:
-    """A task's score for each language, and their mean."""
-
-    task: str
-    metric: str
-    languages: dict[str, float]
-
-    @property
-    def mean(self) -> float:
-        """Of the languages."""
-        return float(np.mean(list(self.languages.values())))
-
-
-def evaluate(encoder: Encoder, texts: Iterable[tuple[str, str]], only: Collection[str] | None = None) -> Evaluated:
-    """F1 of the first answer for texts with their languages; `und` is a wrong answer. `only` takes some languages' texts.
-
-    Texts are read a window at a time. Raises BadInput where there are none, or a text cannot be answered.
-    """
-    chosen = None if only is None else {languages.find(name).code for name in only}
-    one, other = tee((code, text) for code, text in texts if chosen is None or code in chosen)
-    found = identification.identify_language(encoder, (text for _, text in other), top=1, stream=True)
-    pairs = [(code, answer[0].code) for (code, _), answer in zip(one, found, strict=False)]
-    if not pairs:
-        raise BadInput("the data have no texts" + (f" in {', '.join(sorted(chosen))}" if chosen else ""))
-    wanted, given = (np.array(side) for side in zip(*pairs, strict=True))
-    return Evaluated("language", "f1", {code: metrics.f1(given, wanted, code) for code in sorted({*wanted.tolist()})})
 
 
 def purity(

@@ -21,7 +21,7 @@ def fitted(folder: Path) -> Path:
     from xlmr.training import languages  # with torch, which the light tests do without
     from xlmr.training.crops import draw
     from xlmr.training.languages import Plan
-    from xlmr.training.loglinear import Settings
+    from xlmr.training.regression import Settings
 
     opened = checkpoint.open(folder)
     lines = [(language, "tests", text) for language, text in sentences()]

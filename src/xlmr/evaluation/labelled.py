@@ -1,0 +1,48 @@
+"""How well a model does on texts with their labels: a score for each language, and their mean."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from xlmr import languages, metrics
+from xlmr.encoder import Encoder
+from xlmr.errors import BadInput
+from xlmr.tasks import identification
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """A task's score for each language, and their mean."""
+
+    task: str
+    metric: str
+    languages: dict[str, float]
+
+    @property
+    def mean(self) -> float:
+        """Of the languages."""
+        return float(np.mean(list(self.languages.values())))
+
+
+def language(encoder: Encoder, texts: Iterable[tuple[str, str]], only: Collection[str] | None = None) -> Evaluated:
+    """F1 of the first answer for texts with their languages; `und` is a wrong answer. `only` takes some languages' texts.
+
+    Texts are read a window at a time. Raises BadInput where there are none, or a text cannot be answered.
+    """
+    chosen = None if only is None else {languages.find(name).code for name in only}
+    codes: list[str] = []
+
+    def asked() -> Iterator[str]:
+        for code, text in texts:
+            if chosen is None or code in chosen:
+                codes.append(code)
+                yield text
+
+    answers = [answer[0].code for answer in identification.identify_language(encoder, asked(), top=1, stream=True)]
+    if not answers:
+        raise BadInput("the data have no texts" + (f" in {', '.join(sorted(chosen))}" if chosen else ""))
+    given, wanted = np.array(answers), np.array(codes)
+    return Evaluated("language", "f1", {code: metrics.f1(given, wanted, code) for code in sorted({*codes})})
