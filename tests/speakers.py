@@ -25,7 +25,7 @@ def fitted(folder: Path) -> Path:
 
     opened = checkpoint.open(folder)
     lines = [(language, "tests", text) for language, text in sentences()]
-    plan = Plan(layer=1, left_out=2, mixtures=20, settings=Settings(rank=8, runs=3_000, common=1_500, steps=150, batch=128, rate=2e-2))
+    plan = Plan(layer=1, left_out=2, mixtures=20, settings=Settings(rank=8, runs=3_000, common=1_500, least=150, batch=128, rate=2e-2))
     train, held = (draw(lines, {"tests": 99}, count, seed) for count, seed in ((60, 1), (20, 2)))
     found, measured = languages.fit(encoder.load(folder, threads=1), train, held, plan)
     attachments.write(folder, classifiers.NAME, classifiers.pack(found, measured), attachments.fingerprint(opened))

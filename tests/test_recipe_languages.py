@@ -24,7 +24,7 @@ def recipe(monkeypatch):
     for name, value in (
         ("TEXTS", 40),
         ("CHECKED", 10),
-        ("PLAN", Plan(layer=1, mixtures=10, left_out=2, settings=Settings(rank=4, runs=500, common=300, steps=20, batch=64))),
+        ("PLAN", Plan(layer=1, mixtures=10, left_out=2, settings=Settings(rank=4, runs=500, common=300, passes=1, least=20, batch=64))),
     ):
         monkeypatch.setattr(found, name, value)
     return found

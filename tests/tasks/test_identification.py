@@ -26,7 +26,7 @@ def model(speaking: Path) -> xlmr.Model:
 
 def test_languages_that_it_was_fitted_on_are_found(model):
     pairs = sentences()
-    found = [answer[0].code for answer in model.identify_language([text for _, text in pairs])]
+    found = [next(of.code for of in answer if of.code != "und") for answer in model.identify_language([text for _, text in pairs])]
     assert np.mean([code == wanted for code, (wanted, _) in zip(found, pairs, strict=True)]) > 0.9
 
 

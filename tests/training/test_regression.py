@@ -11,7 +11,7 @@ from xlmr.training.crops import draw
 from xlmr.training.languages import Plan
 from xlmr.training.regression import Settings
 
-SETTINGS = Settings(rank=6, runs=500, common=300, steps=40, batch=64)
+SETTINGS = Settings(rank=6, runs=500, common=300, passes=1, least=40, batch=64, rate=2e-2)
 
 
 @pytest.fixture(scope="module")

@@ -109,7 +109,7 @@ def layer_scores(encoder: Encoder, train: Sequence[Text], heldout: Sequence[Text
     layers = sorted({round(at) for at in np.linspace(0, max(1, encoder.config.layers // 2), 6)})
     some, asked = (few(texts, plan.few) for texts in (train, heldout))
     written = [evidences.written(kind) for kind in classes]
-    settings = replace(plan.settings, parts=("geometry",), steps=min(400, plan.settings.steps))
+    settings = replace(plan.settings, parts=("geometry",))
     found = {}
     for layer, one, other in zip(
         layers,

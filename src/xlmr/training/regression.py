@@ -33,9 +33,11 @@ class Settings:
     """Runs of characters that have a row."""
     common: int = 6_000
     """Runs that are remembered as common in each class."""
-    steps: int = 1_400
+    passes: float = 4.0
+    """How often every text is seen, where that makes as many steps as `least`."""
+    least: int = 200
     batch: int = 512
-    rate: float = 2e-2
+    rate: float = 8e-3
     kept: float = 0.6
     """Share of a text's pieces and runs that a step sees, so that no few of them decide alone."""
     decay: float = 1e-3
@@ -221,9 +223,10 @@ def learnt(train: Labelled, classes: Sequence[str], vocabulary: int, layer: int,
     weights = Weights(len(centre), vocabulary, len(keys), len(classes), settings.rank)
     dice = np.random.default_rng(settings.seed)
     adam = torch.optim.Adam(weights.parameters(), settings.rate, betas=(0.9, 0.99))
-    for step, rows in enumerate(_drawn(len(train.wanted), settings)):
+    steps = max(settings.least, round(settings.passes * len(train.wanted) / settings.batch))
+    for step, rows in enumerate(_drawn(len(train.wanted), steps, settings)):
         for group in adam.param_groups:
-            group["lr"] = settings.rate * min(1.0, (step + 1) / 50) * (1 - step / settings.steps)
+            group["lr"] = settings.rate * min(1.0, (step + 1) / 50) * (1 - step / steps)
         loss = F.cross_entropy(weights(texts.batch(rows, settings.kept, dice)), torch.from_numpy(train.wanted[rows]), label_smoothing=0.02)
         adam.zero_grad()
         (loss + settings.decay * weights.geometry.square().sum() / len(classes)).backward()
@@ -234,11 +237,11 @@ def learnt(train: Labelled, classes: Sequence[str], vocabulary: int, layer: int,
     return _stored(weights, classes, layer, centre, spread, means, keys, common(train, len(classes), settings.common))
 
 
-def _drawn(size: int, settings: Settings) -> Iterator[np.ndarray]:
+def _drawn(size: int, steps: int, settings: Settings) -> Iterator[np.ndarray]:
     """Which texts each step sees: all, in some order, again and again."""
     dice = np.random.default_rng(settings.seed)
     order, at = dice.permutation(size), 0
-    for _ in range(settings.steps):
+    for _ in range(steps):
         if at + settings.batch > size:
             order, at = dice.permutation(size), 0
         yield order[at : at + settings.batch]
