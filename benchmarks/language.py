@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -45,7 +46,7 @@ class Texts:
 def main() -> None:
     """Measure and print."""
     asked = arguments()
-    whole = sentences(asked.sentences)
+    whole = sentences(asked.sentences, asked.each)
     short = Texts([" ".join(text.split()[:FEW]) for text in whole.texts], whole.wanted)
     if asked.parts:
         sys.path.insert(0, str(ROOT / "recipes"))
@@ -71,13 +72,18 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=list(CONTENDERS), default=list(CONTENDERS))
     parser.add_argument("--model", help="a folder with a classifier of languages; without it, the small model inside")
     parser.add_argument("--sentences", type=Path, default=SENTENCES)
+    parser.add_argument("--each", type=int, default=1_000, metavar="N", help="sentences of each language, at most")
     parser.add_argument("--parts", type=Path, metavar="MODEL", help="fit each part of the evidence alone, and leave each out")
     return parser.parse_args()
 
 
-def sentences(path: Path) -> Texts:
+def sentences(path: Path, each: int) -> Texts:
     """Sentences of SIB-200, simplified and traditional Chinese as one language."""
-    found = benchmarks.topics(path)
+    found, counts = [], Counter[str]()
+    for row in benchmarks.topics(path):
+        counts[row.language] += 1
+        if counts[row.language] <= each:
+            found.append(row)
     return Texts([row.text for row in found], np.array([merged(row.language) for row in found]))
 
 

@@ -33,7 +33,7 @@ CAPS = {
     "strings": 1_000,
 }  # fmt: skip
 HELD_OUT = {name: 1_000_000 for name in CAPS if name != "strings"}
-TEXTS, CHECKED = 2_500, 120
+TEXTS, CHECKED = 4_000, 120
 """Texts of each class to fit on and held out."""
 SEED = 1
 PLAN = Plan()

@@ -40,6 +40,11 @@ def test_an_answer_brings_in_nothing_heavy(tiny, command):
     assert {"numpy", "onnxruntime", "tokenizers", "click"} <= found
 
 
+def test_the_language_of_a_text_brings_in_nothing_heavy(speaking):
+    found = brought_in(ANSWER.format(command=("language", "--spans", "the cat"), folder=str(speaking)))
+    assert not found & (HEAVY | {"huggingface_hub", "safetensors"})
+
+
 @pytest.mark.parametrize("heavy", sorted(HEAVY))
 def test_these_tests_can_fail(tmp_path, heavy):
     (tmp_path / f"{heavy}.py").touch()

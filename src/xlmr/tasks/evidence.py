@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -94,6 +95,7 @@ def code_of(kind: str) -> str:
     return next((code for code, kinds in SPLIT.items() if kind in kinds), kind)
 
 
+@cache
 def written(kind: str) -> frozenset[str]:
     """The scripts of a class, of Unicode's."""
     codes = languages.written(kind)

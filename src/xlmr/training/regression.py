@@ -227,7 +227,7 @@ def learnt(train: Labelled, classes: Sequence[str], vocabulary: int, layer: int,
     for step, rows in enumerate(_drawn(len(train.wanted), steps, settings)):
         for group in adam.param_groups:
             group["lr"] = settings.rate * min(1.0, (step + 1) / 50) * (1 - step / steps)
-        loss = F.cross_entropy(weights(texts.batch(rows, settings.kept, dice)), torch.from_numpy(train.wanted[rows]), label_smoothing=0.02)
+        loss = F.cross_entropy(weights(texts.batch(rows, settings.kept, dice)), torch.from_numpy(train.wanted[rows]))
         adam.zero_grad()
         (loss + settings.decay * weights.geometry.square().sum() / len(classes)).backward()
         adam.step()
