@@ -2,7 +2,7 @@
 
     python benchmarks/language.py                                   # all that are installed
     python benchmarks/language.py --only xlmr pycld2                # some of them
-    python benchmarks/language.py --parts runs/small/half           # what each part of the evidence brings: fits five times, an hour
+    python benchmarks/language.py --parts runs/small/half           # what each part of the evidence brings: fits seven times, an hour
 
 See README.md beside it. The others are no dependencies of this project; `pip install` what is to be compared, as pinned here:
 
