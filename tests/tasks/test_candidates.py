@@ -66,6 +66,19 @@ def test_every_candidate_is_scored_whatever_the_beam_is(encoder):
     assert len(fill_mask(encoder, TEXT, candidates=many, beam=1, top=1000)) == len(many)
 
 
+@pytest.mark.parametrize("text", ["the (<mask>", "the <mask><mask>", "<mask><mask> (<mask>"])
+def test_right_after_something_a_candidate_has_the_pieces_it_has_there(encoder, text):
+    """Also right after another mask: what stands together in the filled text stood together in the model's."""
+    for found in fill_mask(encoder, text, candidates=["chat noir", "xyz"], top=8):
+        before = ""
+        for part, word, ids in zip(text.split("<mask>"), found.words, found.ids, strict=False):
+            before += part
+            joined = encoder.tokenizer.encode(f"({word}").ids[3:-1]
+            assert list(ids) == (joined if before[-1:].strip() else cut(encoder, word))
+            before += word
+        assert found.text == before
+
+
 def test_a_candidate_stands_in_the_text_as_it_was_given(encoder):
     (found,) = fill_mask(encoder, "un<mask>!", candidates=["  es  "])
     assert (found.words, found.text) == (("es",), "unes!")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from math import exp
 from typing import Literal, TypedDict, Unpack, overload
 
@@ -167,8 +168,9 @@ def chooser(encoder: Encoder, among: Iterable[str] | None, longest: int | None, 
     if among is not None:
         if longest or allowed:
             raise BadInput("candidates are given, and whole words, a script or a language as well; candidates are all that is proposed")
-        after_space, joined = candidates.cut(tokenizer, pieces, candidates.read(among))
-        return lambda before: joined if before[-1:].strip() else after_space
+        after_space = candidates.cut(tokenizer, candidates.read(among))
+        joined = cache(lambda: after_space.joined(pieces))
+        return lambda before: joined() if before[-1:].strip() else after_space
     if longest is not None:
         words = {apart: WholeWords(tokenizer, pieces, longest, apart, allowed) for apart in (True, False)}
         return lambda before: words[stands_apart(before)]
@@ -190,7 +192,7 @@ def ask(encoder: Encoder, text: str, choose: Callable[[str], Choices], top: int)
             f"{top:,} fillings of a text of {len(text):,} characters have more than {FILLED:,} together; "
             f"at most {FILLED // len(text):,} are given for this one"
         )
-    choices = [choose(part) for part in before]
+    choices = [choose(part or MASK * (i > 0)) for i, part in enumerate(before)]  # a mask right after another is seen as such
     return Question(text, choices, joint.layouts(encoder, encoder.tokenizer.encode(text).ids, choices), len(text) * top)
 
 

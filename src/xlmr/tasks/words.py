@@ -12,6 +12,7 @@ import numpy as np
 from xlmr.tasks.lexicon import Lexicon
 from xlmr.tasks.spelling import needs_space
 from xlmr.tokenizer import Tokenizer
+from xlmr.tokenizer.vocabulary import MASK
 
 
 class WholeWords:
@@ -25,7 +26,7 @@ class WholeWords:
         roles = lexicon.roles(allowed)
         self._apart = apart
         first = np.union1d(roles.spaced, roles.unspaced) if apart else roles.joined
-        self._first = {False: np.union1d(first, roles.lone), True: np.intersect1d(first, roles.closing)}
+        self._first = {False: np.union1d(first, roles.lone) if apart else first, True: np.intersect1d(first, roles.closing)}
         self._second = {False: roles.joined, True: np.intersect1d(roles.joined, roles.closing)}
         self._next = {False: roles.inside, True: np.intersect1d(roles.inside, roles.closing)}
         self._lone = frozenset(roles.lone.tolist())
@@ -40,13 +41,12 @@ class WholeWords:
     def word(self, pieces: tuple[int, ...]) -> tuple[str, bool] | None:
         """The word, where the tokenizer cuts it so; see `Choices`."""
         word = "".join(map(self._lexicon.text, pieces))
-        spaced = self._lexicon.spaced(pieces[0])
         cut = tuple(self._tokenizer.encode(word).ids[1:-1])
-        if not spaced:
+        if not self._lexicon.spaced(pieces[0]):
             cut = self._lexicon.joined(cut)
-        return (word, self._apart) if cut == pieces or self._lexicon.spaced(cut[0]) != spaced else None
+        return (word, self._apart) if cut == pieces else None
 
 
 def stands_apart(before: str) -> bool:
-    """Whether a word after this text has a space before it, or gets one."""
-    return not before[-1:].strip() or needs_space(before)
+    """Whether a word after this text has a space before it, or gets one, as after the word of another mask."""
+    return not before[-1:].strip() or before.endswith(MASK) or needs_space(before)
