@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -339,6 +340,13 @@ def test_answers_come_before_the_input_ends_and_ctrl_c_is_quiet(tiny):
         process.stdout.read()
         assert process.stderr.read().strip() == b""
     assert process.returncode == 130
+
+
+def test_ctrl_c_is_quiet_while_the_command_line_is_still_imported(tmp_path):
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt")
+    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = subprocess.run([sys.executable, "-m", "xlmr", "info"], env=env, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
 
 
 def test_a_closed_pipe_ends_quietly(tiny, tmp_path):
