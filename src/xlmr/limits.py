@@ -9,7 +9,7 @@ from xlmr.errors import BadInput
 CHARACTERS = 100_000
 """In one text. A model's own limit, in tokens, comes far below it; this one is seen without cutting the text into tokens."""
 TOP = 1_000
-"""Fillings of one mask."""
+"""Fillings of one text."""
 FILLED = 10_000_000
 """Characters in all fillings of one text together: each is the whole text. Also the characters of answers held for their turn."""
 MASKS = 16
