@@ -18,9 +18,10 @@ def encoder(tiny) -> Encoder:
 
 
 def is_word(text: str) -> bool:
-    """Letters, digits and marks, and inside perhaps an apostrophe or a hyphen."""
+    """Letters, digits and marks, no mark at its beginning, and inside perhaps an apostrophe or a hyphen."""
     kinds = [unicodedata.category(char)[0] in "LMN" for char in text]
-    return bool(text) and kinds[0] and kinds[-1] and all(kind or char in "'’-" for kind, char in zip(kinds, text, strict=True))
+    whole = bool(text) and kinds[0] and kinds[-1] and all(kind or char in "'’-" for kind, char in zip(kinds, text, strict=True))
+    return whole and unicodedata.category(text[0])[0] != "M"
 
 
 def unspaced(text: str) -> bool:

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from xlmr import scripts
-from xlmr.tasks.spelling import UNSPACED, in_word
+from xlmr.tasks.spelling import UNSPACED, begins_word, in_word
 from xlmr.tokenizer import Tokenizer
 from xlmr.tokenizer.ties import Cutter
 from xlmr.tokenizer.vocabulary import SPACE, UNK_ID, Vocabulary
@@ -92,9 +92,9 @@ class Lexicon:
         return Roles(
             every=np.array([i for i, *_ in wanted], np.int64),
             lone=np.array([i for i, piece in enumerate(self.pieces) if piece == SPACE], np.int64),
-            spaced=those(lambda text, space: space and in_word(text[0])),
-            joined=those(lambda text, space: not space and in_word(text[0])),
-            unspaced=those(lambda text, space: not space and bool(UNSPACED.match(text)) and in_word(text[0])),
+            spaced=those(lambda text, space: space and begins_word(text[0])),
+            joined=those(lambda text, space: not space and begins_word(text[0])),
+            unspaced=those(lambda text, space: not space and bool(UNSPACED.match(text)) and begins_word(text[0])),
             inside=those(lambda text, space: not space),
             closing=those(lambda text, space: in_word(text[-1])),
         )

@@ -1,8 +1,9 @@
 """Whole words for a mask, of one piece or of several.
 
-A word is a first piece that begins one and others that go on with it: letters, digits and marks, between them perhaps an apostrophe or
-a hyphen. Its first piece brings a space along, but not right after an opening sign or an apostrophe, and not in scripts without spaces,
-where a word is any run of pieces. A word counts in the pieces its tokenizer cuts it into, and in no others: the model has seen no others.
+A word is a first piece that begins one and others that go on with it: letters, digits and marks, the first of them no mark, between
+them perhaps an apostrophe or a hyphen. Its first piece brings a space along, but not right after an opening sign or an apostrophe, and not
+in scripts without spaces, where a word is any run of pieces. A word counts in the pieces its tokenizer cuts it into, and in no others: the
+model has seen no others.
 """
 
 from __future__ import annotations
