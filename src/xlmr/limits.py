@@ -16,6 +16,8 @@ MASKS = 16
 """Masks in one text."""
 BEAM = 1_000
 """Partial fillings kept at each step of a search."""
+PATHS = 65_536
+"""Partial fillings that the searches of several texts keep side by side, about. One text may need more by itself."""
 PIECES = 16
 """Pieces of a whole word that is looked for, and of a candidate."""
 CUTS = 64

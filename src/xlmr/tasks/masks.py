@@ -8,10 +8,10 @@ from functools import cache
 from math import exp
 from typing import Literal, TypedDict, Unpack, overload
 
-from xlmr import languages, scripts
+from xlmr import batching, languages, scripts
 from xlmr.encoder import Encoder, bounded
 from xlmr.errors import BadInput
-from xlmr.limits import BEAM, FILLED, MASKS, PIECES, TOP, whole
+from xlmr.limits import BEAM, FILLED, MASKS, PATHS, PIECES, TOP, whole
 from xlmr.tasks import answers, candidates, joint, lexicon, queries
 from xlmr.tasks.choices import Choices, OnePiece
 from xlmr.tasks.joint import Layout, Path
@@ -129,10 +129,16 @@ def filler(
     width = max(top, whole("beam", beam, BEAM))
     choose = chooser(encoder, candidates, longest(whole_word, longest_word), in_scripts(script, language))
 
+    def beginnings(asked: Question) -> int:
+        return len(asked.ways) * wide(width, asked.choices)
+
     def answer(batch: list[Question]) -> list[list[Filling]]:
-        searches = [joint.search(asked.ways, asked.choices, wide(width, asked.choices)) for asked in batch]
-        found = queries.lead(encoder, searches)
-        return [fillings(asked, paths, top, per_piece) for asked, paths in zip(batch, found, strict=True)]
+        together = batching.windows(batch, first=len(batch), weight=beginnings, heaviest=PATHS)
+        return [found for some in together for found in searched(some)]
+
+    def searched(some: list[Question]) -> list[list[Filling]]:
+        found = queries.lead(encoder, [joint.search(asked.ways, asked.choices, wide(width, asked.choices)) for asked in some])
+        return [fillings(asked, paths, top, per_piece) for asked, paths in zip(some, found, strict=True)]
 
     return lambda texts: answers.each(texts, lambda text: ask(encoder, text, choose, top), answer)
 
