@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import jsonschema
 import pytest
-from calls import SCHEMAS, Done, Terminal, error, shell, valid
+from calls import SCHEMAS, Done, Terminal, error, shell, started, valid
 
 import xlmr
 from xlmr import runtimes
@@ -308,16 +308,6 @@ def test_a_dash_is_standard_input(fill):
     assert [line["text"] for line in done.lines] == [TEXT]
     with pytest.raises(AttributeError):  # a terminal has no bytes here, so this tells that it was read
         fill("--input", "-", stdin=Terminal())
-
-
-def started(tiny: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "xlmr", "fill-mask", "--model", str(tiny), "--threads", "1", "--json", *arguments]
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
 
 
 def test_what_was_read_of_a_file_that_breaks_off_is_answered(fill, tmp_path):

@@ -3,12 +3,10 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
-from calls import shell
+from calls import shell, started
 
 from xlmr.batching import PAUSE
 from xlmr.cli.jobs import Job
@@ -96,11 +94,6 @@ def test_a_worker_that_dies_is_told(tiny):
     job = Job({"source": str(tiny), "threads": 1}, dies, {}, str)
     with pytest.raises(XlmrError, match="one of 2 worker processes ended before its time; was it killed for want of memory"):
         list(run(job, 2)([TEXT] * 3))
-
-
-def started(tiny, *arguments: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "xlmr", "fill-mask", "--model", str(tiny), "--threads", "1", "--json", "--top", "1", *arguments]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
