@@ -24,7 +24,7 @@ from xlmr.tasks.answers import Text
 PARCEL = 256
 """Texts sent to a process at once, at most."""
 HEAVIEST = 100_000
-"""Characters of text sent to a process at once, about. A thousand fillings of each come back: so many times these characters."""
+"""Characters of text sent to a process at once, about. What comes back can be a thousand times as much: so many fillings of each text."""
 AHEAD = 2
 """Parcels under way for each process: one that it works on, one that waits."""
 

@@ -70,7 +70,7 @@ class Lexicon:
     def joined(self, cut: tuple[int, ...]) -> tuple[int, ...]:
         """The pieces of a word that stands right after something, from those it has after a space; the same where there are no others.
 
-        They may be quite different ones: `ность` after a space can be `▁но` and `сть`, and a piece of its own right after a letter.
+        They may be quite different ones: XLM-R has `▁o`, `is`, `eau` after a space, and `oise`, `au` right after a letter or a sign.
         """
         found = tuple(i for i, _, _ in self._cutter.cut("".join(map(self.pieces.__getitem__, cut)).removeprefix(SPACE)))
         return cut if not found or UNK_ID in found else found
