@@ -3,6 +3,7 @@
 import json
 import lzma
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import example, given
@@ -167,11 +168,37 @@ def test_a_mask_that_only_the_added_tokens_have_is_taken(model, tokenizer, tmp_p
     assert open_content(content, tmp_path).vocabulary == tokenizer.vocabulary
 
 
-def test_the_spaces_normaliser_of_older_files_changes_nothing(model, tokenizer, tmp_path):
+SPACES = {"type": "Replace", "pattern": {"Regex": " {2,}"}}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [[SPACES | {"content": " "}], [{"type": "Strip", "strip_left": False, "strip_right": True}, SPACES | {"content": "▁"}]],
+    ids=["2020", "2024"],
+)
+def test_normalisers_of_spaces_change_nothing(model, tokenizer, tmp_path, more):
     content = content_of(model)
-    spaces = {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}
-    content["normalizer"] = {"type": "Sequence", "normalizers": [content["normalizer"], spaces]}
+    content["normalizer"] = {"type": "Sequence", "normalizers": [content["normalizer"], *more]}
     assert open_content(content, tmp_path).vocabulary == tokenizer.vocabulary
+
+
+def test_what_transformers_makes_of_a_sentencepiece_file_is_read(model, tokenizer, tmp_path):
+    converters = pytest.importorskip("transformers.convert_slow_tokenizer")
+    pytest.importorskip("google.protobuf")
+    (tmp_path / "sentencepiece.bpe.model").write_bytes(model)
+    slow = SimpleNamespace(vocab_file=str(tmp_path / "sentencepiece.bpe.model"), convert_tokens_to_ids=["<s>", "<pad>", "</s>"].index)
+    converters.XLMRobertaConverter(slow).converted().save(str(tmp_path / "tokenizer.json"))
+    assert tokenizers.open(tmp_path).vocabulary == tokenizer.vocabulary
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [{"type": "Metaspace", "replacement": "▁", "str_rep": "▁", "add_prefix_space": True},
+     {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}],
+    ids=["2020", "2024"],
+)  # fmt: skip
+def test_marks_of_spaces_are_written_in_two_ways(model, tokenizer, tmp_path, marks):
+    assert open_content(content_of(model) | {"pre_tokenizer": marks}, tmp_path).vocabulary == tokenizer.vocabulary
 
 
 def changed(path: str, value: object):
@@ -205,7 +232,13 @@ def changed(path: str, value: object):
         (lambda content: changed("model.vocab.-1", ["mask", 0.0])(content | {"added_tokens": None}), "no piece '<mask>'"),
         (lambda content: changed("model.vocab.1", ["<PAD>", 0.0])(content | {"added_tokens": None}), "its first pieces are"),
         (changed("added_tokens.4", {"id": 100_000, "content": "<city>"}), "adds the token '<city>'"),
-        (changed("pre_tokenizer", {"type": "BertPreTokenizer"}), "does not mark spaces with '▁'"),
+        (changed("pre_tokenizer", {"type": "BertPreTokenizer"}), "cuts text into words with {'type': 'BertPreTokenizer'}, XLM-R at spaces"),
+        (changed("pre_tokenizer.pretokenizers.0", {"type": "Digits"}), "cuts text into words with {'type': 'Digits'}"),
+        (changed("pre_tokenizer.pretokenizers.1.prepend_scheme", "never"), "cuts text into words with {'prepend_scheme': 'never'"),
+        (changed("pre_tokenizer", {"type": "Metaspace", "replacement": "▁", "add_prefix_space": False}), "cuts text into words with"),
+        (changed("pre_tokenizer.pretokenizers.1.replacement", "_"), "cuts text into words with .*'replacement': '_'"),
+        (changed("pre_tokenizer", {"type": "WhitespaceSplit"}), "does not mark spaces with '▁'"),
+        (changed("pre_tokenizer", None), "does not mark spaces with '▁'"),
         (changed("normalizer", {"type": "Lowercase"}), "normalises text with {'type': 'Lowercase'}, XLM-R"),
         (changed("normalizer", {"type": "Replace", "pattern": {"Regex": "x"}, "content": " "}), "normalises text with {.*'Replace'"),
         (changed("added_tokens.0.content", "<city>"), "adds the token '<city>' as id 0, which is its piece '<s>'"),
