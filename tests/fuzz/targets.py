@@ -19,7 +19,7 @@ import sentencepiece
 from safetensors.numpy import save as safetensors
 
 from xlmr import checkpoint, config, tensors, texts, tokenizer
-from xlmr.checkpoint import header, sentences, shards
+from xlmr.checkpoint import header, importing, sentences, shards
 from xlmr.config import Config
 from xlmr.errors import BadCheckpoint, BadInput, XlmrError
 from xlmr.tokenizer import from_sentencepiece
@@ -91,6 +91,12 @@ def sentencepiece_model() -> bytes:
         vocab_size=40, hard_vocab_limit=False, pad_id=-1, minloglevel=2, normalization_rule_tsv=str(rules),
     )  # fmt: skip
     return out.getvalue()
+
+
+def fairseq_dictionary() -> bytes:
+    """The pieces of that vocabulary, each with the number of times it was seen, as fairseq lists them."""
+    pieces = read_sentencepiece(sentencepiece_model()).pieces[4:-1]
+    return "".join(f"{piece} {1_000 - place}\n" for place, (piece, _) in enumerate(pieces)).encode()
 
 
 def sentence_model() -> Files:
@@ -197,6 +203,11 @@ TARGETS: Mapping[str, Target] = {
         lambda: {"tokenizer.json": from_sentencepiece(sentencepiece_model()).encode()}, change_one, read_tokenizer
     ),
     "sentencepiece model": Target(lambda: {tokenizer.SENTENCEPIECE: sentencepiece_model()}, change_one, read_tokenizer),
+    "fairseq dictionary": Target(
+        lambda: {"dict.txt": fairseq_dictionary()},
+        change_one,
+        lambda at: importing.check_dictionary(at / "dict.txt", read_sentencepiece(sentencepiece_model())),
+    ),
     "normalisation table": Target(
         lambda: {"a.charsmap": read_sentencepiece(sentencepiece_model()).charsmap},
         change_one,
