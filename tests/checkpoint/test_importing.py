@@ -219,6 +219,14 @@ def test_a_file_that_is_no_pickle_is_refused(content: bytes, pickled: Callable[.
     assert names(tmp_path) == {"old"}
 
 
+def test_how_to_open_it_in_spite_of_all_is_not_told(tiny: Path, pickled: Callable[..., Path], tmp_path: Path) -> None:
+    folder = pickled()
+    shutil.copy(tiny / "model.safetensors", folder / "pytorch_model.bin")
+    with pytest.raises(BadCheckpoint, match="cannot be opened as a file of weights") as caught:
+        importing.convert(folder, tmp_path / "new")
+    assert "torch.load" not in str(caught.value)
+
+
 def test_a_pickle_cut_short_is_refused(pickled: Callable[..., Path], tmp_path: Path) -> None:
     folder = pickled()
     os.truncate(folder / "pytorch_model.bin", (folder / "pytorch_model.bin").stat().st_size // 2)

@@ -170,6 +170,15 @@ def test_a_link_out_of_the_folder_is_refused(name: str, described: Callable[...,
         sentences.read(folder, CONFIG)
 
 
+@pytest.mark.parametrize("name", ["modules.json", "config_sentence_transformers.json", "sentence_bert_config.json"])
+def test_a_link_to_nothing_is_not_passed_over(name: str, described: Callable[..., Path]) -> None:
+    folder = described()
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to("nowhere")
+    with pytest.raises(BadCheckpoint, match=f"{name}: not found"):
+        sentences.read(folder, CONFIG)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda of: st.lists(of) | st.dictionaries(st.text(), of)
 )

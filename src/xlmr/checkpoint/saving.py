@@ -46,7 +46,8 @@ def save(
     `bfloat16`, rounded to the nearest, ties to even. Tensors are taken and written one by one.
 
     A task's head (`classifier.*`, `qa_outputs.*`) is not among our weights yet, so it is not written, and neither are its class in
-    `architectures` and its labels: what is saved of a fine-tuned model is its encoder.
+    `architectures` and its labels: what is saved of a fine-tuned model is its encoder. The files of sentence-transformers are not
+    written either.
 
     The folder is written beside its place and renamed, so it is never there in part. One that is there already is replaced if it is
     empty or holds a checkpoint and nothing else.

@@ -7,6 +7,7 @@ is imported: a type is looked up in a table, and one that is not in it becomes a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from os.path import lexists
 from pathlib import Path
 from reprlib import repr as shorten
 from typing import Any
@@ -56,7 +57,7 @@ def read(place: Path, config: Config) -> Recipe:
 
     Raises BadCheckpoint where the files are broken or contradict each other or the config.
     """
-    if not (place / MODULES).exists():
+    if not lexists(place / MODULES):  # a link to nothing is a broken model, not one without such files
         return Recipe()
     listed = modules(place / MODULES)
     if [kind for kind, _ in listed[:2]] != ["Transformer", "Pooling"] or listed[0][1]:
@@ -204,4 +205,4 @@ def _longest(place: Path, config: Config) -> int:
 
 
 def _object(path: Path) -> dict[str, Any]:
-    return files.read_object(path, LARGEST) if path.exists() else {}
+    return files.read_object(path, LARGEST) if lexists(path) else {}

@@ -149,7 +149,8 @@ def _reason(error: Exception, memory: int) -> str:
         return f"asks for {shown(asked[1])}, which no weights need; opening it could run any code, so it was not opened"
     if isinstance(error, MemoryError) or getattr(error, "errno", 0) == errno.ENOMEM or "alloc" in text or "Cannot allocate" in text:
         return f"takes more than {memory / 1e9:.1f} GB of memory; allow more with --memory if it is trusted"
-    return f"cannot be opened as a file of weights ({type(error).__name__}: {text.partition(chr(10))[0][:200]})"
+    told = text.partition("\n")[0].partition(" In PyTorch 2.6")[0]  # what follows is how to open it and run what is in it
+    return f"cannot be opened as a file of weights ({type(error).__name__}: {shown(told)})"
 
 
 if __name__ == "__main__":
