@@ -25,6 +25,7 @@ from xlmr.errors import BadCheckpoint, BadInput, XlmrError
 from xlmr.tokenizer import from_sentencepiece
 from xlmr.tokenizer.normalization import Normalizer
 from xlmr.tokenizer.sentencepiece import read as read_sentencepiece
+from xlmr.tokenizer.vocabulary import Vocabulary
 
 TINY = Config(vocabulary=8, width=4, layers=1, heads=2, inner=4, positions=8, labels=("no", "yes"))
 TEXT = "Ｔhe ﬁrst\u00a0words… cafe\u0301 <mask> ☃......"
@@ -93,10 +94,14 @@ def sentencepiece_model() -> bytes:
     return out.getvalue()
 
 
+@cache
+def small_vocabulary() -> Vocabulary:
+    return read_sentencepiece(sentencepiece_model())
+
+
 def fairseq_dictionary() -> bytes:
     """The pieces of that vocabulary, each with the number of times it was seen, as fairseq lists them."""
-    pieces = read_sentencepiece(sentencepiece_model()).pieces[4:-1]
-    return "".join(f"{piece} {1_000 - place}\n" for place, (piece, _) in enumerate(pieces)).encode()
+    return "".join(f"{piece} {1_000 - place}\n" for place, (piece, _) in enumerate(small_vocabulary().pieces[4:-1])).encode()
 
 
 def sentence_model() -> Files:
@@ -206,10 +211,10 @@ TARGETS: Mapping[str, Target] = {
     "fairseq dictionary": Target(
         lambda: {"dict.txt": fairseq_dictionary()},
         change_one,
-        lambda at: importing.check_dictionary(at / "dict.txt", read_sentencepiece(sentencepiece_model())),
+        lambda at: importing.check_dictionary(at / "dict.txt", small_vocabulary()),
     ),
     "normalisation table": Target(
-        lambda: {"a.charsmap": read_sentencepiece(sentencepiece_model()).charsmap},
+        lambda: {"a.charsmap": small_vocabulary().charsmap},
         change_one,
         lambda at: Normalizer((at / "a.charsmap").read_bytes()).normalize(TEXT),
     ),

@@ -51,6 +51,19 @@ def test_a_run_of_one_sign_is_cut_as_sentencepiece_does(train_model, sign):
             assert ours.encode(text).ids[1:-1] == [3 if i == 0 else i + 1 for i in theirs.encode(text)]
 
 
+def test_a_long_text_is_cut_as_sentencepiece_does(model):
+    """Two cuts that differ in the sixth digit: float32 tells them apart in a short text only."""
+    protos = pytest.importorskip("sentencepiece.sentencepiece_model_pb2")
+    proto = protos.ModelProto.FromString(model)
+    for piece, score in (("QX", -7.0), ("Z", -3.0), ("Q", -5.0), ("XZ", -5.0001)):
+        proto.pieces.add(piece=piece, score=score)
+    content = proto.SerializeToString()
+    text = " QXZ" * 4_000
+    true = [i + 1 for i in SentencePieceProcessor(model_proto=content).encode(text)]
+    assert len(set(true)) == 5  # both cuts, and the mark before the word
+    assert Tokenizer(read(content)).encode(text).ids[1:-1] == true
+
+
 @given(masked)
 @example("un<mask>able")
 @example("<mask>")
