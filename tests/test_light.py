@@ -7,7 +7,7 @@ import sys
 import pytest
 
 HEAVY = {"accelerate", "flax", "jax", "pyarrow", "sentencepiece", "tensorflow", "torch", "transformers"}
-LAZY = {"numpy", "onnx", "onnxruntime", "tokenizers", "huggingface_hub", "click"}
+LAZY = {"numpy", "onnx", "onnxruntime", "tokenizers", "huggingface_hub", "click", "icu4py"}
 
 IMPORT = "import xlmr"
 ANSWER = """

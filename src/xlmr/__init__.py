@@ -15,6 +15,7 @@ from xlmr.errors import BadCheckpoint, BadInput, BadLine, BadRecipe, MissingExtr
 
 if TYPE_CHECKING:
     from xlmr.model import Model, load
+    from xlmr.tasks.embeddings import Parts, Place
     from xlmr.tasks.masks import Filling
     from xlmr.tasks.scoring import Score, Token
 
@@ -30,6 +31,8 @@ __all__ = [
     "Model",
     "NotAvailable",
     "OtherArchitecture",
+    "Parts",
+    "Place",
     "Score",
     "Token",
     "XlmrError",
@@ -40,6 +43,8 @@ __all__ = [
 LAZY = {
     "Filling": "xlmr.tasks.masks",
     "Model": "xlmr.model",
+    "Parts": "xlmr.tasks.embeddings",
+    "Place": "xlmr.tasks.embeddings",
     "Score": "xlmr.tasks.scoring",
     "Token": "xlmr.tasks.scoring",
     "load": "xlmr.model",
