@@ -45,6 +45,8 @@ class Place:
 class Parts:
     """The words or the tokens of a text, and the vector of each."""
 
+    level: str
+    """`word` or `token`."""
     places: tuple[Place, ...]
     """In their order."""
     vectors: np.ndarray
@@ -253,11 +255,11 @@ def _text(plan: Plan, asked: Question, of: np.ndarray) -> np.ndarray:
 def _words(plan: Plan, asked: Question, of: np.ndarray) -> Parts:
     found = words.match(segmentation.words(asked.text), asked.encoding.offsets[1:-1])
     pooled = words.pool(plan.pooling, found, of[1:-1])
-    return Parts(tuple(_place(asked.text, word.place) for word in found), plan.form.of(pooled))
+    return Parts(plan.level, tuple(_place(asked.text, word.place) for word in found), plan.form.of(pooled))
 
 
 def _tokens(plan: Plan, asked: Question, of: np.ndarray) -> Parts:
-    return Parts(tuple(_place(asked.text, place) for place in asked.encoding.offsets[1:-1]), plan.form.of(of[1:-1]))
+    return Parts(plan.level, tuple(_place(asked.text, place) for place in asked.encoding.offsets[1:-1]), plan.form.of(of[1:-1]))
 
 
 def _place(text: str, place: tuple[int, int]) -> Place:
