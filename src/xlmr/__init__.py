@@ -15,6 +15,7 @@ from xlmr.errors import BadCheckpoint, BadInput, BadLine, BadRecipe, MissingExtr
 
 if TYPE_CHECKING:
     from xlmr.model import Model, load
+    from xlmr.tasks.alignment import Alignment, Pair
     from xlmr.tasks.embeddings import Parts, Place
     from xlmr.tasks.masks import Filling
     from xlmr.tasks.scoring import Score, Token
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Alignment",
     "BadCheckpoint",
     "BadInput",
     "BadLine",
@@ -31,6 +33,7 @@ __all__ = [
     "Model",
     "NotAvailable",
     "OtherArchitecture",
+    "Pair",
     "Parts",
     "Place",
     "Score",
@@ -41,8 +44,10 @@ __all__ = [
 ]
 
 LAZY = {
+    "Alignment": "xlmr.tasks.alignment",
     "Filling": "xlmr.tasks.masks",
     "Model": "xlmr.model",
+    "Pair": "xlmr.tasks.alignment",
     "Parts": "xlmr.tasks.embeddings",
     "Place": "xlmr.tasks.embeddings",
     "Score": "xlmr.tasks.scoring",

@@ -9,7 +9,7 @@ from calls import Terminal, error, shell, valid
 
 from xlmr import writers
 from xlmr.cli import embedding
-from xlmr.heads import forms
+from xlmr.heads import forms, pairing
 from xlmr.tasks import embeddings
 
 TEXTS = ["the cat drinks", "кошка 水", ""]
@@ -181,3 +181,44 @@ def test_the_choices_are_those_there_are():
     assert embedding.DTYPES == forms.DTYPES
     assert {pooling for of in embeddings.POOLINGS.values() for pooling in of} == {*embedding.POOLINGS}
     assert tuple(writers.FORMATS) == embedding.FORMATS
+
+
+# -- align --
+
+
+def test_pairs_are_printed_and_are_json_as_the_schema_says(run, tiny, model):
+    wanted = model.align("the cat 水", "кошка 水", layer=1)
+    done = run("align", "--model", tiny, "--layer", 1, "--json", "the cat 水", "кошка 水")
+    assert (done.code, done.err) == (0, "")
+    (found,) = done.lines
+    assert valid("align.json", found)
+    assert found["words"] == [["the", "cat", "水"], ["кошка", "水"]]
+    assert [pair[:2] for pair in found["pairs"]] == [[pair.source, pair.target] for pair in wanted.pairs]
+    np.testing.assert_allclose([pair[2] for pair in found["pairs"]], [pair.score for pair in wanted.pairs], atol=1e-5)
+    people = run("align", "--model", tiny, "--layer", 1, "the cat 水", "кошка 水").out
+    assert people.splitlines()[-1] == f"  {wanted.pairs[-1].score:6.3f}  水 – 水"
+
+
+def test_an_alignment_of_another_shape_is_refused():
+    good = {"pairs": [[0, 1, 0.5]], "words": [["a"], ["b", "c"]]}
+    assert valid("align.json", good)
+    for wrong in ({}, good | {"pairs": [[0, 1]]}, good | {"pairs": [[0, 1, "x"]]}, good | {"words": [["a"]]}, good | {"words": [[""], []]}):
+        assert not valid("align.json", wrong)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["a"], 2, "Missing argument 'TEXT'"),
+        (["a", "b", "--method", "argmax"], 2, "'argmax' is not one of 'mutual', 'itermax'"),
+        (["a", "b", "--layer", 7], 1, "xlmr: layer 7 was asked for; wanted 0 (the embeddings) to 2"),
+    ],
+)
+def test_what_cannot_be_aligned_says_why(run, tiny, arguments, code, message):
+    done = run("align", "--model", tiny, *arguments)
+    assert (done.code, done.out) == (code, "")
+    assert message in done.err
+
+
+def test_the_methods_are_those_there_are():
+    assert tuple(pairing.METHODS) == embedding.METHODS

@@ -17,7 +17,7 @@ from xlmr.errors import BadCheckpoint, BadInput
 from xlmr.heads.forms import DTYPES, Form
 from xlmr.heads.vectors import Layers
 from xlmr.tasks.embeddings import embed_each
-from xlmr.tasks.states import read
+from xlmr.tasks.hidden import read
 
 TEXTS = ["the cat", "le chat boit de l'eau", "кошка пьёт", "水", "a", "", "good small book " * 12]
 PROMPTS = {"query": "the book ", "passage": "le livre "}

@@ -53,9 +53,10 @@ def commands() -> None:
       xlmr fill-mask 'Paris est la <mask> de la France.'
       xlmr score 'Paris est la capitale de la France.'
       xlmr embed 'good morning' 'guten Morgen'
+      xlmr align 'The cat sleeps.' 'Die Katze schläft.'
       xlmr info
     """
 
 
-for command in (masked.fill_mask, masked.score, embedding.embed, models.info, models.import_model, training.pretrain):
+for command in (masked.fill_mask, masked.score, embedding.embed, embedding.align, models.info, models.import_model, training.pretrain):
     commands.add_command(command)

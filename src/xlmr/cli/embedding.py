@@ -1,4 +1,4 @@
-"""Commands about vectors: `embed`."""
+"""Commands about vectors: `embed`, `align`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from xlmr.cli.terminal import say
 if TYPE_CHECKING:
     from xlmr.cli.jobs import Job
 
-# As `xlmr.tasks.embeddings`, `xlmr.heads.forms` and `xlmr.writers` have them.
+# As `xlmr.tasks.embeddings`, `xlmr.heads.forms`, `xlmr.writers` and `xlmr.heads.pairing` have them.
 LEVELS = ("text", "word", "token")
 POOLINGS = ("mean", "cls", "first", "max")
 DTYPES = ("float32", "float16", "int8", "binary")
 FORMATS = (".npy", ".parquet", ".jsonl")
+METHODS = ("mutual", "itermax")
 
 OPTIONS = (
     click.option("--level", type=click.Choice(LEVELS), default=LEVELS[0], show_default=True, help="What has a vector."),
@@ -120,3 +121,29 @@ def write(source: Source, job: Job[Any], count: int, path: Path) -> int:
     if failed:
         click.echo(f"xlmr: {failed:,} of the {source.unit}s could not be answered; each has its error in its place", file=sys.stderr)
     return int(bool(failed))
+
+
+@click.command()
+@click.argument("source", metavar="TEXT")
+@click.argument("target", metavar="TEXT")
+@click.option("--layer", type=int, metavar="N", help="Whose states are compared; without it, the one that aligns best.")
+@click.option(
+    "--method", type=click.Choice(METHODS), default=METHODS[0], show_default=True, help="Each other's most similar; or more pairs."
+)
+@json_option
+@model_options
+def align(source: str, target: str, layer: int | None, method: str, as_json: bool, model: Model) -> None:
+    """Which words of a TEXT and of its translation, the second TEXT, belong together.
+
+    With --json: {"pairs": [[i, j, score], …], "words": [[…], […]]}, where i and j count the words of either text from 0.
+
+    \b
+    Examples:
+      xlmr align 'The cat sleeps.' 'Die Katze schläft.'
+      xlmr align --method itermax --json 'I read a book.' '我看书。'
+    """
+    import xlmr
+    from xlmr.cli import printing
+
+    found = xlmr.load(**model).align(source, target, layer=layer, method=method)
+    say(printing.alignment_json(found) if as_json else printing.alignment(found))

@@ -20,6 +20,7 @@ from xlmr.config import Config
 from xlmr.errors import BadInput
 from xlmr.heads import vectors
 from xlmr.heads.vectors import Dense, Normalize, Pooling, Recipe, Unknown
+from xlmr.tasks.alignment import Alignment
 from xlmr.tasks.embeddings import Parts
 from xlmr.tasks.masks import Filling
 from xlmr.tasks.scoring import Score
@@ -87,6 +88,19 @@ def embedding(text: str, found: np.ndarray | Parts) -> str:
 def embedding_json(text: str, found: np.ndarray | Parts) -> str:
     """A text and its vector, or its words or tokens and theirs, as JSON."""
     return dumped(jsonl.vectors(text, found))
+
+
+def alignment(found: Alignment) -> str:
+    """The pairs of an alignment, for people."""
+    source, target = found.words
+    rows = (f"  {pair.score:6.3f}  {_shown(source[pair.source].text)} – {_shown(target[pair.target].text)}" for pair in found.pairs)
+    return "\n".join(rows)
+
+
+def alignment_json(found: Alignment) -> str:
+    """An alignment as JSON."""
+    pairs = [[pair.source, pair.target, pair.score] for pair in found.pairs]
+    return dumped({"pairs": pairs, "words": [[place.text for place in of] for of in found.words]})
 
 
 def _numbers(vector: np.ndarray) -> str:

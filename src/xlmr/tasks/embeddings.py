@@ -17,11 +17,11 @@ import numpy as np
 from xlmr import encoder as encoders
 from xlmr.encoder import Encoder, bounded
 from xlmr.errors import BadInput
-from xlmr.heads import vectors, words
+from xlmr.heads import pieces, vectors
 from xlmr.heads.forms import DTYPES, Form
 from xlmr.heads.vectors import Layers, Pooling, Recipe
 from xlmr.limits import whole
-from xlmr.tasks import answers, segmentation, states
+from xlmr.tasks import answers, hidden, segmentation
 from xlmr.tokenizer import Encoding
 
 HELD = 128
@@ -201,7 +201,7 @@ def plan(
         encoder.recipe if level == "text" and layers is None and pooling is None else _plain(encoder.recipe, layers, layer_mean, pooling)
     )
     vectors.refuse_unknown(recipe)
-    states.check(encoder, recipe.layers)
+    hidden.check(encoder, recipe.layers)
     full = vectors.width(recipe, encoder.config.width)
     form = Form(full if size is None else whole("size", size, full), unit, dtype)
     return Plan(level, recipe, pooling or "mean", form, _prompt(recipe, prompt) if level == "text" else "")
@@ -234,12 +234,12 @@ def _each(encoder: Encoder, plan: Plan, texts: Iterable[answers.Text]) -> Iterat
     def prepare(text: str) -> Question:
         asked = bounded(plan.before + text if isinstance(text, str) else text)
         encoding = encoder.tokenizer.encode(asked, longest=cut)
-        tokens = states.bounded(len(encoding.ids), width)
+        tokens = hidden.bounded(len(encoding.ids), width)
         answer = plan.form.stored.itemsize * (1 if plan.level == "text" else tokens)
         return Question(asked, encoding, min(own, tokens - 1), answer + HELD * tokens)
 
     def answer(batch: list[Question]) -> list[np.ndarray | Parts]:
-        found = states.read(encoder, [asked.encoding.ids for asked in batch], plan.recipe.layers)
+        found = hidden.read(encoder, [asked.encoding.ids for asked in batch], plan.recipe.layers)
         return [MADE[plan.level](plan, asked, of) for asked, of in zip(batch, found, strict=True)]
 
     return answers.each(texts, prepare, answer)
@@ -249,12 +249,12 @@ def _each(encoder: Encoder, plan: Plan, texts: Iterable[answers.Text]) -> Iterat
 
 
 def _text(plan: Plan, asked: Question, of: np.ndarray) -> np.ndarray:
-    return plan.form.of(states.finite(vectors.vector(plan.recipe, of, asked.prompt)))
+    return plan.form.of(hidden.finite(vectors.vector(plan.recipe, of, asked.prompt)))
 
 
 def _words(plan: Plan, asked: Question, of: np.ndarray) -> Parts:
-    found = words.match(segmentation.words(asked.text), asked.encoding.offsets[1:-1])
-    pooled = words.pool(plan.pooling, found, of[1:-1])
+    found = pieces.match(segmentation.words(asked.text), asked.encoding.offsets[1:-1])
+    pooled = pieces.pool(plan.pooling, found, of[1:-1])
     return Parts(plan.level, tuple(_place(asked.text, word.place) for word in found), plan.form.of(pooled))
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xlmr.heads.words import match, pool
+from xlmr.heads.pieces import match, pool
 
 STATES = np.array([[1, 0], [3, 8], [5, 4], [9, 9]], np.float32)
 
@@ -42,6 +42,7 @@ def test_a_word_without_pieces_is_left_out_and_none_give_no_vectors():
 @given(st.data())
 def test_shares_are_those_of_brute_force(data):
     words, pieces = slices(data.draw), slices(data.draw)
+    pieces += [(place, place) for place in data.draw(st.lists(st.integers(0, 30)))]
     data.draw(st.randoms()).shuffle(pieces)
     wanted = {
         word: {

@@ -32,7 +32,7 @@ def match(words: Sequence[Slice], pieces: Sequence[Slice]) -> list[Word]:
     found = [Word(place, [], []) for place in words]
     for number, (start, end) in enumerate(pieces):
         at = bisect_right(ends, start)
-        while at < len(words) and words[at][0] < end:
+        while start < end and at < len(words) and words[at][0] < end:
             found[at].pieces.append(number)
             found[at].shares.append((min(end, words[at][1]) - max(start, words[at][0])) / (end - start))
             at += 1
