@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 
 import xlmr
 from xlmr.errors import BadCheckpoint, BadInput
+from xlmr.evaluation import benchmarks
 from xlmr.heads.forms import DTYPES, Form
 from xlmr.heads.vectors import Layers
 from xlmr.tasks.embeddings import embed_each
 from xlmr.tasks.hidden import read
 
+BENCH = Path(__file__).parents[2] / ".." / "shared" / "data" / "bench"
 TEXTS = ["the cat", "le chat boit de l'eau", "кошка пьёт", "水", "a", "", "good small book " * 12]
 PROMPTS = {"query": "the book ", "passage": "le livre "}
 
@@ -227,6 +229,19 @@ def test_places_are_slices_of_the_text_in_many_languages(model: xlmr.Model, leve
         assert len(parts.places) == len(parts.vectors)
         if level == "word":
             assert all(place.text.strip() for place in parts.places)
+
+
+@pytest.mark.skipif(not BENCH.is_dir(), reason="the benchmark data at ../shared/data is not here")
+def test_words_are_the_text_in_every_language_of_the_benchmark() -> None:
+    """All of it but white space and spaces of no width, by the pieces of the model inside."""
+    by_language: dict[str, list[str]] = {}
+    for topic in benchmarks.topics(BENCH / "sib200" / "dev.tsv"):
+        by_language.setdefault(topic.language, []).append(topic.text)
+    assert len(by_language) == 91
+    texts = [text for of in by_language.values() for text in of[:5]]
+    for text, parts in zip(texts, xlmr.load(threads=1).embed(texts, level="word", layers=0, size=1), strict=True):
+        assert "".join(place.text for place in parts.places) == "".join(text.replace("\u200b", " ").split())
+        assert all(place.text == text[place.start : place.end] for place in parts.places)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.sampled_from(["word", "token"]))
