@@ -32,7 +32,14 @@ def test_import_brings_in_nothing_but_itself():
 
 
 @pytest.mark.parametrize(
-    "command", [("fill-mask", "the cat <mask>"), ("fill-mask", "--whole-word", "--language", "ru", "<mask> <mask>"), ("score", "the cat")]
+    "command",
+    [
+        ("fill-mask", "the cat <mask>"),
+        ("fill-mask", "--whole-word", "--language", "ru", "<mask> <mask>"),
+        ("score", "the cat"),
+        ("embed", "--level", "word", "the cat"),
+        ("align", "the cat", "le chat"),
+    ],
 )
 def test_an_answer_brings_in_nothing_heavy(tiny, command):
     found = brought_in(ANSWER.format(command=command, folder=str(tiny)))

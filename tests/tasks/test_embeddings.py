@@ -303,6 +303,14 @@ def test_pooling_and_layers_of_a_text_are_those_asked_for_whatever_the_model_say
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("level", ["text", "token"])
+def test_a_vector_holds_no_memory_but_its_own(model: xlmr.Model, level: Any) -> None:
+    for found in model.embed(TEXTS, level=level, size=3, pooling="cls" if level == "text" else None, stream=True):
+        vectors = found if level == "text" else found.vectors
+        assert vectors.base is None
+        assert vectors.nbytes == vectors.size * 4
+
+
 def test_forms_are_those_of_the_plain_vectors(model: xlmr.Model) -> None:
     plain = model.embed(TEXTS)
     for dtype in DTYPES:

@@ -47,7 +47,6 @@ def test_several_layers_stand_side_by_side_or_give_their_mean(encoder):
 
 
 def test_nothing_above_the_highest_layer_is_computed(tiny):
-    """A broken layer above it is never met."""
     encoder = encoders.load(tiny, threads=1)
     asked = []
 

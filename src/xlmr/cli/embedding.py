@@ -91,14 +91,14 @@ def embed(
     from xlmr.tasks.embeddings import embedder
 
     if output:
-        return write(source, jobs.Job(model, embedder, options, found), workers, output)
+        return write(source, jobs.Job(model, embedder, options, itself), workers, output)
     return jobs.run(
         source, jobs.Job(model, embedder, options, printing.embedding_json if as_json else printing.embedding), workers, as_json
     )
 
 
-def found(text: str, answer: Any) -> Any:
-    """An answer as a row of a file holds it."""
+def itself(text: str, answer: Any) -> Any:
+    """An answer, which a file takes as it is."""
     return answer
 
 

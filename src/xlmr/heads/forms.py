@@ -57,7 +57,7 @@ class Form:
         if self.dtype == "int8":
             return self._scaled(cut)
         with np.errstate(over="ignore"):
-            given = cut.astype(self.dtype, copy=False)
+            given = cut.astype(self.dtype)  # a copy: a view would hold all states of its batch for as long as it lives
         if self.dtype == "float16" and not np.isfinite(given).all():
             raise BadCheckpoint(f"the model gives a vector with {np.abs(cut).max():,.0f} in it, too much for float16; ask for float32")
         return given

@@ -126,7 +126,7 @@ def refuse_unknown(recipe: Recipe) -> None:
     """Raises BadCheckpoint where a step is not known."""
     for step in recipe.steps:
         if isinstance(step, Unknown):
-            raise BadCheckpoint(f"{step.reason}; xlmr cannot compute that, so it makes no vectors of texts with this model")
+            raise BadCheckpoint(f"{step.reason}; xlmr cannot compute that. Say pooling or layers for vectors of the plain states")
 
 
 # -- pooling: `[tokens, width]` and how many tokens come before them, to `[width]` --
