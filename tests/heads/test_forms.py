@@ -34,6 +34,13 @@ def test_int8_is_undone_within_half_a_scale(vectors):
     assert (stored["scale"] > 0).all()
 
 
+@pytest.mark.parametrize("largest", [0, 1e-45, 2e-43, 1e-38, 1.5e-36, 3e38])
+def test_int8_never_overflows(largest):
+    vector = np.array([largest, -largest, largest / 3], np.float32)
+    stored = Form(3, dtype="int8").of(vector)
+    assert (np.abs(stored["vector"] * stored["scale"].astype(np.float64) - vector) <= stored["scale"] * 0.5001).all()
+
+
 def test_cosines_of_int8_are_those_of_the_vectors_nearly():
     np.testing.assert_allclose(cosines(Form(37, dtype="int8").of(VECTORS)["vector"]), cosines(VECTORS), atol=0.01)
 

@@ -65,6 +65,6 @@ class Form:
     def _scaled(self, vectors: np.ndarray) -> np.ndarray:
         found = np.empty(vectors.shape[:-1], self.stored)
         scale = np.abs(vectors).max(-1) / np.float32(MOST)
-        found["scale"] = np.where(scale > 0, scale, 1)
+        found["scale"] = np.where(scale >= np.finfo(np.float32).tiny, scale, 1)  # below it a float32 has few digits, at last none
         found["vector"] = np.rint(vectors / found["scale"][..., None])
         return found
