@@ -15,12 +15,15 @@ from xlmr.errors import BadCheckpoint, BadInput, BadLine, BadRecipe, MissingExtr
 
 if TYPE_CHECKING:
     from xlmr.model import Model, load
+    from xlmr.tasks.alignment import Alignment, Pair
+    from xlmr.tasks.embeddings import Parts, Place
     from xlmr.tasks.masks import Filling
     from xlmr.tasks.scoring import Score, Token
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Alignment",
     "BadCheckpoint",
     "BadInput",
     "BadLine",
@@ -30,6 +33,9 @@ __all__ = [
     "Model",
     "NotAvailable",
     "OtherArchitecture",
+    "Pair",
+    "Parts",
+    "Place",
     "Score",
     "Token",
     "XlmrError",
@@ -38,8 +44,12 @@ __all__ = [
 ]
 
 LAZY = {
+    "Alignment": "xlmr.tasks.alignment",
     "Filling": "xlmr.tasks.masks",
     "Model": "xlmr.model",
+    "Pair": "xlmr.tasks.alignment",
+    "Parts": "xlmr.tasks.embeddings",
+    "Place": "xlmr.tasks.embeddings",
     "Score": "xlmr.tasks.scoring",
     "Token": "xlmr.tasks.scoring",
     "load": "xlmr.model",

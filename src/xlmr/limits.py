@@ -28,6 +28,8 @@ CANDIDATE = 1_000
 """Characters in one candidate."""
 SCORED = 8_192
 """Tokens of a text that is scored: each is a run of the model over the tokens around it."""
+NUMBERS = 1 << 27
+"""Numbers in the states of one text's tokens: half a gigabyte."""
 WORKERS = 64
 """Processes that answer side by side."""
 THREADS = 1_024

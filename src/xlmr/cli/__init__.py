@@ -13,7 +13,7 @@ from typing import NoReturn
 import click
 
 import xlmr
-from xlmr.cli import masked, models, training
+from xlmr.cli import embedding, masked, models, training
 from xlmr.cli.options import SETTINGS
 from xlmr.cli.terminal import prepare, visible
 from xlmr.errors import XlmrError
@@ -46,15 +46,17 @@ def fail(message: str) -> NoReturn:
 @click.group(context_settings=SETTINGS)
 @click.version_option(xlmr.__version__, message="%(prog)s %(version)s")
 def commands() -> None:
-    """XLM-RoBERTa at work: masked words in about 100 languages, and how likely texts are.
+    """XLM-RoBERTa at work: masked words in about 100 languages, how likely texts are, and their vectors.
 
     \b
     Examples:
       xlmr fill-mask 'Paris est la <mask> de la France.'
       xlmr score 'Paris est la capitale de la France.'
+      xlmr embed 'good morning' 'guten Morgen'
+      xlmr align 'The cat sleeps.' 'Die Katze schläft.'
       xlmr info
     """
 
 
-for command in (masked.fill_mask, masked.score, models.info, models.import_model, training.pretrain):
+for command in (masked.fill_mask, masked.score, embedding.embed, embedding.align, models.info, models.import_model, training.pretrain):
     commands.add_command(command)

@@ -15,9 +15,10 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from threading import Thread
+from typing import Any
 
 from xlmr.batching import Pause
-from xlmr.cli.jobs import Job, Shown
+from xlmr.cli.jobs import Job, S, Shown
 from xlmr.errors import BadInput, XlmrError
 from xlmr.tasks.answers import Text
 
@@ -37,15 +38,15 @@ def threads(workers: int) -> int:
     return max(1, processors // workers)
 
 
-def run(job: Job, workers: int) -> Shown:
+def run(job: Job[S], workers: int) -> Shown[S]:
     """What answers texts in so many processes. Raises what the job raises, and XlmrError where a process ended before its time."""
     return lambda texts: _run(job, texts, workers)
 
 
-def _run(job: Job, texts: Iterable[Text], workers: int) -> Iterator[str | BadInput]:
+def _run(job: Job[S], texts: Iterable[Text], workers: int) -> Iterator[S | BadInput]:
     context = multiprocessing.get_context("spawn")  # a fork would copy locks that threads of ONNX Runtime hold
     pool = ProcessPoolExecutor(workers, context, _start, (job,))
-    waiting: deque[Future[Parcel]] = deque()
+    waiting: deque[Future[list[S | BadInput]]] = deque()
     try:
         for parcel in parcels(texts):
             if parcel:
@@ -111,11 +112,11 @@ def parcels(texts: Iterable[Text]) -> Iterator[Parcel]:
         raise broken
 
 
-_job: Job
-_shown: Shown | None = None
+_job: Job[Any]
+_shown: Shown[Any] | None = None
 
 
-def _start(job: Job) -> None:
+def _start(job: Job[Any]) -> None:
     """In a process: remember what it is for. The model is loaded with the first texts, because an error here would not be told."""
     global _job
     _job = job
@@ -131,8 +132,8 @@ def _end_with_the_first() -> None:
     os._exit(1)
 
 
-def _answer(parcel: Parcel) -> Parcel:
-    """In a process: what is to be printed for each text."""
+def _answer(parcel: Parcel) -> list[Any]:
+    """In a process: what is shown for each text."""
     global _shown
     if _shown is None:
         _shown = _job.begin()
