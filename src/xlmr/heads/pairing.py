@@ -34,8 +34,7 @@ def itermax(similarity: np.ndarray) -> np.ndarray:
 
     The paper's "Itermax"; it takes similarities from 0 to 1, so cosines are brought there.
     """
-    positive = (similarity + 1) / 2
-    pairs = mutual(positive)
+    positive, pairs = (similarity + 1) / 2, mutual(similarity)
     for _ in range(ROUNDS - 1):
         source, target = pairs.any(1, keepdims=True), pairs.any(0, keepdims=True)
         weights = np.where(source & target, 0, np.where(source | target, DISCOUNT, 1))
