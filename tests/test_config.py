@@ -134,6 +134,7 @@ def test_labels_come_in_the_order_of_their_numbers() -> None:
         (b'{"model_type": "xlm-rob', "not readable as JSON"),
         (b"[" * 100_000, "not readable as JSON"),
         (b'["xlm-roberta"]', "found a list, wanted a JSON object"),
+        (b'{"model_type": "xlm-roberta", "model_type": "bert"}', r"not readable as JSON \('model_type' stands there twice\)"),
     ],
 )
 def test_a_broken_file_is_named(content: bytes, message: str, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 HEAVY = {"accelerate", "flax", "jax", "pyarrow", "sentencepiece", "tensorflow", "torch", "transformers"}
-LAZY = {"numpy", "onnx", "onnxruntime", "tokenizers", "huggingface_hub", "click"}
+LAZY = {"numpy", "onnx", "onnxruntime", "tokenizers", "huggingface_hub", "click", "icu4py"}
 
 IMPORT = "import xlmr"
 ANSWER = """
@@ -32,7 +32,14 @@ def test_import_brings_in_nothing_but_itself():
 
 
 @pytest.mark.parametrize(
-    "command", [("fill-mask", "the cat <mask>"), ("fill-mask", "--whole-word", "--language", "ru", "<mask> <mask>"), ("score", "the cat")]
+    "command",
+    [
+        ("fill-mask", "the cat <mask>"),
+        ("fill-mask", "--whole-word", "--language", "ru", "<mask> <mask>"),
+        ("score", "the cat"),
+        ("embed", "--level", "word", "the cat"),
+        ("align", "the cat", "le chat"),
+    ],
 )
 def test_an_answer_brings_in_nothing_heavy(tiny, command):
     found = brought_in(ANSWER.format(command=command, folder=str(tiny)))

@@ -135,6 +135,7 @@ def test_a_bad_line_is_told_in_its_place_and_the_next_is_read(write, name, line,
     [
         ("a.csv", "id,Text\n1,x\n", "its columns are ['id', 'Text']; wanted one called 'text'"),
         ("a.csv", "", "its columns are none"),
+        ("a.csv", 'id,"text\n1,x\n', "line 2: not a row of a table (unexpected end of data)"),
         ("a.tsv", "text\n" + "x" * (LINE + 1), "line 2: the line has more than 4,000,000 bytes"),
         ("a.parquet", "PAR1", "Parquet comes in a later version, with the extra `data`"),
         *((f"a.txt{suffix}", "?", "is packed in a way that is not read here; unpack it") for suffix in (".zip", ".bz2", ".ZST")),

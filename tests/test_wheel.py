@@ -82,6 +82,11 @@ def test_the_light_install_fills_masks(light):
     assert "<mask>" not in answer["fillings"][0]["text"]
 
 
+def test_the_light_install_finds_words(light):
+    words = json.loads(light("xlmr", "embed", "--json", "--level", "word", "--size", "1", "แมวดื่มน้ำ"))["words"]
+    assert [word["text"] for word in words] == ["แมว", "ดื่ม", "น้ำ"]
+
+
 def test_the_light_install_tells_about_itself(light):
     assert "0.1.0" in light("xlmr", "--version")
     assert "small" in light("xlmr", "info")

@@ -15,6 +15,8 @@ from xlmr.errors import BadCheckpoint, BadInput, BadLine, BadRecipe, MissingExtr
 
 if TYPE_CHECKING:
     from xlmr.model import Model, load
+    from xlmr.tasks.alignment import Alignment, Pair
+    from xlmr.tasks.embeddings import Parts, Place
     from xlmr.tasks.masks import Filling
     from xlmr.tasks.recognition import Language
     from xlmr.tasks.scoring import Score, Token
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Alignment",
     "BadCheckpoint",
     "BadInput",
     "BadLine",
@@ -33,6 +36,9 @@ __all__ = [
     "Model",
     "NotAvailable",
     "OtherArchitecture",
+    "Pair",
+    "Parts",
+    "Place",
     "Score",
     "Span",
     "Token",
@@ -42,9 +48,13 @@ __all__ = [
 ]
 
 LAZY = {
+    "Alignment": "xlmr.tasks.alignment",
     "Filling": "xlmr.tasks.masks",
     "Language": "xlmr.tasks.recognition",
     "Model": "xlmr.model",
+    "Pair": "xlmr.tasks.alignment",
+    "Parts": "xlmr.tasks.embeddings",
+    "Place": "xlmr.tasks.embeddings",
     "Score": "xlmr.tasks.scoring",
     "Span": "xlmr.tasks.spans",
     "Token": "xlmr.tasks.scoring",

@@ -1,6 +1,19 @@
-"""`python -m xlmr`: the command line."""
+"""The program `xlmr`, also as `python -m xlmr`.
 
-from xlmr.cli import main
+It imports next to nothing above `main`: Ctrl-C there would be told with a traceback.
+"""
+
+import sys
+
+
+def main() -> None:
+    """Run the command line and exit, with 130 where Ctrl-C came before it was even there."""
+    try:
+        from xlmr import cli
+    except KeyboardInterrupt:
+        sys.exit(130)
+    cli.main()
+
 
 if __name__ == "__main__":
     main()

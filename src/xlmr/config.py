@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,12 +109,7 @@ def read(path: Path) -> Config:
 
     Raises BadCheckpoint where it is missing or not valid, OtherArchitecture where it is another model's.
     """
-    text = files.read(path, LARGEST_FILE)
-    try:
-        raw = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise BadCheckpoint(f"{path}: not readable as JSON ({error})") from None
-    return parse(raw, str(path))
+    return parse(files.read_json(path, LARGEST_FILE), str(path))
 
 
 def parse(raw: object, where: str) -> Config:

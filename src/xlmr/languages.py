@@ -153,9 +153,9 @@ def find(name: str) -> Language:
     a script (`eng_Latn`, `sr-Cyrl`), a region or a variant as well (`pt-BR`, `zh-Hant-TW`, `de-1996`), which change nothing where the
     table has no language of its own for them; and names (`German`). Raises BadInput, with what comes close, for any other.
     """
-    tag = _known(name)
+    tag = _known(name) if isinstance(name, str) else None
     if tag is None:
-        close = dict.fromkeys(NAMES[near] for near in get_close_matches(_folded(name), NAMES, n=3, cutoff=0.75))
+        close = dict.fromkeys(NAMES[near] for near in get_close_matches(_folded(str(name)), NAMES, n=3, cutoff=0.75))
         hint = ", ".join(f"{language.code} ({language.name})" for language in close)
         raise BadInput(
             f"language {name!r} is not known; " + (f"is it one of {hint}?" if hint else "wanted a code such as en, no, zh or zh-Hant")

@@ -9,13 +9,15 @@ from xlmr.errors import BadInput
 CHARACTERS = 100_000
 """In one text. A model's own limit, in tokens, comes far below it; this one is seen without cutting the text into tokens."""
 TOP = 1_000
-"""Fillings of one mask."""
+"""Fillings of one text."""
 FILLED = 10_000_000
 """Characters in all fillings of one text together: each is the whole text. Also the characters of answers held for their turn."""
 MASKS = 16
 """Masks in one text."""
 BEAM = 1_000
 """Partial fillings kept at each step of a search."""
+PATHS = 65_536
+"""Partial fillings that the searches of several texts keep side by side, about. One text may need more by itself."""
 PIECES = 16
 """Pieces of a whole word that is looked for, and of a candidate."""
 CUTS = 64
@@ -26,6 +28,8 @@ CANDIDATE = 1_000
 """Characters in one candidate."""
 SCORED = 8_192
 """Tokens of a text that is scored: each is a run of the model over the tokens around it."""
+NUMBERS = 1 << 27
+"""Numbers in the states of one text's tokens: half a gigabyte."""
 WORKERS = 64
 """Processes that answer side by side."""
 THREADS = 1_024

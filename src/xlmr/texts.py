@@ -23,14 +23,13 @@ from typing import IO, Any
 
 from xlmr.batching import PAUSE, Pause
 from xlmr.errors import BadInput, BadLine
-from xlmr.limits import LINE, UNPACKING
+from xlmr.limits import LINE
+from xlmr.xz import Xz
 
 FIELD = "text"
 """The key, or the column, that holds the text."""
 ARRIVING = 1 << 16
 """Bytes read of a pipe at once; as many as a pipe holds."""
-BLOCK = 1 << 16
-"""Bytes of a packed file read at a time."""
 BOM = "\ufeff".encode()
 
 
@@ -106,7 +105,9 @@ def table(file: IO[bytes], field: str, dialect: type[csv.Dialect]) -> Iterator[L
     lines = _TableLines(file)
     rows = csv.reader(lines, dialect)
     header = _row(rows, lines)
-    if not isinstance(header, list) or field not in header:
+    if isinstance(header, BadLine):
+        raise BadInput(f"line {rows.line_num}: {header}")
+    if not header or field not in header:
         raise BadInput(f"its columns are {shorten(header) if header else 'none'}; wanted one called {field!r}")
     column = header.index(field)
     while (row := _row(rows, lines)) is not None:
@@ -241,46 +242,6 @@ class Tabs(csv.Dialect):
     """Cells between tabs; quotes mean nothing."""
 
     delimiter, quoting, lineterminator = "\t", csv.QUOTE_NONE, "\n"
-
-
-class Xz(io.RawIOBase):
-    """An .xz file, unpacked as it is read. Its header says how much memory that takes, up to 4 GB, and `lzma.LZMAFile` would take it."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("rb")
-        self._stream = lzma.LZMADecompressor(memlimit=UNPACKING)
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Unpack as much as fits, at least a byte; nothing at the end of the file."""
-        found = b""
-        while not found:
-            packed = b""
-            if self._stream.eof:
-                packed = self._next_stream()
-                if not packed:
-                    return 0
-                self._stream = lzma.LZMADecompressor(memlimit=UNPACKING)
-            elif self._stream.needs_input and not (packed := self._file.read(BLOCK)):
-                raise EOFError("it ends too early")
-            found = self._stream.decompress(packed, len(buffer))
-        buffer[: len(found)] = found
-        return len(found)
-
-    def _next_stream(self) -> bytes:
-        """The beginning of the stream after the one that has ended, without the zeros that may lie between; nothing where there is none."""
-        packed = self._stream.unused_data.lstrip(b"\0")
-        while not packed and (block := self._file.read(BLOCK)):
-            packed = block.lstrip(b"\0")
-        return packed
-
-    def close(self) -> None:
-        """Close the file too."""
-        self._file.close()
-        super().close()
 
 
 UNPACKED: dict[str, Callable[[Path], Any]] = {  # both give an IO[bytes], though not both say so

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pickled_models import State, _in_this_process, names, pickled, state  # noqa: F401
+from pickled_models import State, _in_this_process, names, pickled, state, unpickling  # noqa: F401
 
 import xlmr
 from xlmr import checkpoint
@@ -156,6 +156,16 @@ def test_tensors_that_are_not_those_of_fairseqs_xlmr_are_refused(
 def test_arguments_of_another_model_are_refused(
     told: State, kind: type[Exception], message: str, tiny: Path, published: Callable[..., Path], tmp_path: Path
 ) -> None:
-    with pytest.raises(kind, match=message):
+    with pytest.raises(kind, match=f"^{tmp_path}/old/model.pt: .*{message}"):
         importing.convert(published(fairseq(without_types(tiny)), args=argparse.Namespace(**told)), tmp_path / "new")
     assert names(tmp_path) == {"old"}
+
+
+def test_only_the_arguments_that_are_read_leave_the_process(tiny: Path, published: Callable[..., Path], tmp_path: Path) -> None:
+    long = "a" * 1_000_000  # a pickle holds it once, JSON each time
+    told = {f"more_{i}": long for i in range(50)} | {"activation_fn": long, "encoder_attention_heads": 4}
+    folder = published(fairseq(without_types(tiny)), args=argparse.Namespace(**told))
+    asked = {"files": [str(folder / "model.pt")], "output": str(tmp_path / "weights"), "memory": 1 << 30, "most": 1 << 30}
+    assert len(json.dumps(unpickling.answer(asked))) < 1_000
+    with pytest.raises(OtherArchitecture, match=r"fairseq's activation_fn is 'a+…', XLM-R has 'gelu'"):
+        importing.convert(folder, tmp_path / "new")

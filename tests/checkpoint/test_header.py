@@ -97,8 +97,12 @@ def test_what_the_library_refuses_is_refused(tmp_path: Path, data: st.DataObject
     [
         (b"", "0 bytes are too few for a safetensors file; it is truncated. Copy or download it again"),
         (bytes(7), "7 bytes are too few"),
-        (struct.pack("<Q", 10**8 + 1), "the header claims 100000001 bytes, safetensors allows 100000000; this is no safetensors file"),
-        (pickle.dumps({"a": [1.0] * 99}), "the header claims .* this is no safetensors file"),
+        (struct.pack("<Q", 2**24 + 1), "the header claims 16777217 bytes, at most 16777216 are read; is this a safetensors file?"),
+        (pickle.dumps({"a": [1.0] * 99}), "the header claims .* is this a safetensors file?"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0",
+            "is a pointer of Git LFS, which stands for the file; .*: git lfs pull",
+        ),
         (struct.pack("<Q", 99) + b"{}", "the header claims 99 bytes, the file has 10; it is truncated"),
         (made(b'{"a": '), "the safetensors header is not valid JSON"),
         (made(b"\xff\xfe"), "the safetensors header is not valid JSON"),

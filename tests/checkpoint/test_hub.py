@@ -109,7 +109,8 @@ def test_offline_what_is_not_in_the_cache_is_not_available(hub: Hub, tmp_path: P
             NotAvailable, match=rf"^{name}.*: not in the cache at .*/cache, and HF_HUB_OFFLINE forbids to fetch it"
         ) as caught:
             checkpoint.open(name, revision=revision)
-        assert f"run: hf download {name} config.json tokenizer.json model.safetensors. Or name a folder" in str(caught.value)
+        told = f"--model {name}{f' --revision {revision}' if revision else ''}"
+        assert f"Where there is a network, run: xlmr info {told}. Or name a folder" in str(caught.value)
     assert hub.asked == []
 
 
@@ -129,7 +130,8 @@ def test_offline_what_is_not_in_the_cache_is_not_available(hub: Hub, tmp_path: P
             (403, "GatedRepo"),
             "its owner gives it to those who ask; accept the conditions on its page, then log in with `hf auth",
         ),
-        (NAME, None, (418, ""), r"somebody/tiny-xlmr: not in the cache at .*, and http://127.0.0.1:\d+ is out of reach. Check the network"),
+        (NAME, None, (401, ""), r"somebody/tiny-xlmr: http://127.0.0.1:\d+ answers with status 401. Try again later, log in with `hf auth"),
+        (NAME, None, (418, ""), r"somebody/tiny-xlmr: http://127.0.0.1:\d+ answers with status 418. Try again later"),
         ("some--body/else", None, None, "some--body/else: cannot be fetched .HFValidationError: "),
     ],
 )
@@ -139,6 +141,13 @@ def test_what_the_hub_does_not_give_is_not_available(
     hub.refusal = refusal
     with pytest.raises(NotAvailable, match=message):
         checkpoint.open(name, revision=revision)
+
+
+def test_a_hub_out_of_reach_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    set_hub(monkeypatch, "http://127.0.0.1:9", tmp_path / "cache")
+    with pytest.raises(NotAvailable, match=f"^{NAME}: not in the cache at .*, and http://127.0.0.1:9 is out of reach. Check the network"):
+        checkpoint.open(NAME)
 
 
 def test_the_library_logs_nothing_meanwhile_and_again_afterwards(

@@ -198,12 +198,15 @@ def test_a_process_that_dies_is_told(
         ({"a": torch.ones(2, device="meta")}, r"a is torch.float32, torch.strided, meta; wanted"),
         ({"model": {"a": torch.ones(2)}}, "has a `model` and no arguments"),
         ({"a": torch.ones(2)}, "are missing, of 37 that a tied XLM-R of 2 layers has"),
+        ({"a" * 100_000: 7}, "holds a int as 'a{200}…'"),
+        ({"a" * 100_000: torch.ones(2, dtype=torch.int64)}, ": a{200}… is torch.int64"),
     ],
 )
 def test_a_pickle_of_something_else_is_refused(content: object, message: str, pickled: Callable[..., Path], tmp_path: Path) -> None:
     with pytest.raises(BadCheckpoint, match=message) as caught:
         importing.convert(pickled(content), tmp_path / "new")
     assert ".new" not in str(caught.value)
+    assert len(str(caught.value)) < 1_000
     assert names(tmp_path) == {"old"}
 
 
@@ -214,6 +217,14 @@ def test_a_file_that_is_no_pickle_is_refused(content: bytes, pickled: Callable[.
     with pytest.raises(BadCheckpoint, match=r"pytorch_model.bin: cannot be opened as a file of weights \(\w+"):
         importing.convert(folder, tmp_path / "new")
     assert names(tmp_path) == {"old"}
+
+
+def test_how_to_open_it_in_spite_of_all_is_not_told(tiny: Path, pickled: Callable[..., Path], tmp_path: Path) -> None:
+    folder = pickled()
+    shutil.copy(tiny / "model.safetensors", folder / "pytorch_model.bin")
+    with pytest.raises(BadCheckpoint, match="cannot be opened as a file of weights") as caught:
+        importing.convert(folder, tmp_path / "new")
+    assert "torch.load" not in str(caught.value)
 
 
 def test_a_pickle_cut_short_is_refused(pickled: Callable[..., Path], tmp_path: Path) -> None:

@@ -313,6 +313,7 @@ def test_weights_that_cannot_be_a_checkpoint_are_refused(
     [
         ({"dtype": "int8"}, "dtype 'int8' is not known; wanted one of float32, float16, bfloat16"),
         ({"tokenizer": "nowhere/tokenizer.json"}, "nowhere/tokenizer.json: not found; wanted a tokenizer.json"),
+        ({"tokenizer": __file__}, "test_saving.py: is no JSON, wanted a tokenizer.json; of a sentencepiece.bpe.model, `xlmr import` makes"),
     ],
 )
 def test_wrong_arguments_are_named(more: dict[str, str], message: str, saved: Callable[..., Path], tmp_path: Path) -> None:

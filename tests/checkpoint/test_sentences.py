@@ -127,11 +127,23 @@ def modules(**last: object) -> list[dict[str, object]]:
         ("config_sentence_transformers.json", {"truncate_dim": 0}, "truncate_dim is 0, wanted at least 1"),
         ("sentence_bert_config.json", {"max_seq_length": 2}, "max_seq_length is 2, wanted a number of at least 3"),
         ("sentence_bert_config.json", {"max_seq_length": "all"}, "max_seq_length is 'all', wanted a number"),
+        ("tokenizer_config.json", {"model_max_length": 2}, "tokenizer_config.json: model_max_length is 2, wanted a number of at least 3"),
     ],
 )
 def test_files_that_cannot_be_right_are_refused(name: str, content: object, message: str, described: Callable[..., Path]) -> None:
     with pytest.raises(BadCheckpoint, match=message):
         sentences.read(described(**{name: content}), CONFIG)
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [{"processing_kwargs": {"text": {"max_length": 7}}}, {"tokenizer_args": {"model_max_length": 9}}, {"module_output_name": "scores"},
+     {"modality_config": {"text": {"method": "forward", "method_output_name": "pooler_output"}}}],
+)  # fmt: skip
+def test_a_setting_that_would_give_other_states_is_not_passed_over(limits: dict[str, object], described: Callable[..., Path]) -> None:
+    first = sentences.read(described(**{"sentence_bert_config.json": limits}), CONFIG).steps[0]
+    assert isinstance(first, Unknown)
+    assert f"sentence_bert_config.json: {min(limits)} is " in first.reason
 
 
 @pytest.mark.parametrize("name", ["torch.nn.modules.activation.Hardshrink", "os.system", "Tanh.Own"])
@@ -155,6 +167,15 @@ def test_a_link_out_of_the_folder_is_refused(name: str, described: Callable[...,
     shutil.move(folder / name, elsewhere)
     (folder / name).symlink_to(elsewhere)
     with pytest.raises(BadCheckpoint, match="is a link that leads out of the model's folder"):
+        sentences.read(folder, CONFIG)
+
+
+@pytest.mark.parametrize("name", ["modules.json", "config_sentence_transformers.json", "sentence_bert_config.json"])
+def test_a_link_to_nothing_is_not_passed_over(name: str, described: Callable[..., Path]) -> None:
+    folder = described()
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to("nowhere")
+    with pytest.raises(BadCheckpoint, match=f"{name}: not found"):
         sentences.read(folder, CONFIG)
 
 

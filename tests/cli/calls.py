@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -47,3 +48,13 @@ def shell(tiny: Path, command: str, **environment: str) -> Done:
     program = f'xlmr() {{ "{sys.executable}" -m xlmr "$@"; }}; {command}'
     done = subprocess.run(["bash", "-c", program], env=os.environ | environment | {"MODEL": str(tiny)}, capture_output=True, check=False)
     return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def started(tiny: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """A `fill-mask` that runs beside the test. It hears Ctrl-C, which whoever runs the tests in the background may not."""
+    command = [sys.executable, "-m", "xlmr", "fill-mask", "--model", str(tiny), "--threads", "1", "--json", "--top", "1", *arguments]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a process that ignores it would hand that on
+    try:
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    finally:
+        signal.signal(signal.SIGINT, before)

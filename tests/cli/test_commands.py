@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import click
 import jsonschema
 import pytest
-from calls import SCHEMAS, Done, Terminal, error, shell, valid
+from calls import SCHEMAS, Done, Terminal, error, shell, started, valid
 
 import xlmr
 from xlmr import runtimes
@@ -309,16 +310,6 @@ def test_a_dash_is_standard_input(fill):
         fill("--input", "-", stdin=Terminal())
 
 
-def started(tiny: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "xlmr", "fill-mask", "--model", str(tiny), "--threads", "1", "--json", *arguments]
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-
-
 def test_what_was_read_of_a_file_that_breaks_off_is_answered(fill, tmp_path):
     path = tmp_path / "cut.txt.gz"
     path.write_bytes(gzip.compress(f"{TEXT}\n".encode() * 9)[:-4])
@@ -339,6 +330,13 @@ def test_answers_come_before_the_input_ends_and_ctrl_c_is_quiet(tiny):
         process.stdout.read()
         assert process.stderr.read().strip() == b""
     assert process.returncode == 130
+
+
+def test_ctrl_c_is_quiet_while_the_command_line_is_still_imported(tmp_path):
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt")
+    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = subprocess.run([sys.executable, "-m", "xlmr", "info"], env=env, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
 
 
 def test_a_closed_pipe_ends_quietly(tiny, tmp_path):

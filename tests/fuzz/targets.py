@@ -20,13 +20,14 @@ import sentencepiece
 from safetensors.numpy import save as safetensors
 
 from xlmr import checkpoint, config, tensors, texts, tokenizer
-from xlmr.checkpoint import attachments, header, sentences, shards
+from xlmr.checkpoint import attachments, header, importing, sentences, shards
 from xlmr.checkpoint.attachments import Attachment
 from xlmr.config import Config
 from xlmr.errors import BadCheckpoint, BadInput, XlmrError
 from xlmr.tokenizer import from_sentencepiece
 from xlmr.tokenizer.normalization import Normalizer
 from xlmr.tokenizer.sentencepiece import read as read_sentencepiece
+from xlmr.tokenizer.vocabulary import Vocabulary
 
 TINY = Config(vocabulary=8, width=4, layers=1, heads=2, inner=4, positions=8, labels=("no", "yes"))
 TEXT = "Ｔhe ﬁrst\u00a0words… cafe\u0301 <mask> ☃......"
@@ -109,6 +110,16 @@ def sentencepiece_model() -> bytes:
         vocab_size=40, hard_vocab_limit=False, pad_id=-1, minloglevel=2, normalization_rule_tsv=str(rules),
     )  # fmt: skip
     return out.getvalue()
+
+
+@cache
+def small_vocabulary() -> Vocabulary:
+    return read_sentencepiece(sentencepiece_model())
+
+
+def fairseq_dictionary() -> bytes:
+    """The pieces of that vocabulary, each with the number of times it was seen, as fairseq lists them."""
+    return "".join(f"{piece} {1_000 - place}\n" for place, (piece, _) in enumerate(small_vocabulary().pieces[4:-1])).encode()
 
 
 def sentence_model() -> Files:
@@ -215,8 +226,13 @@ TARGETS: Mapping[str, Target] = {
         lambda: {"tokenizer.json": from_sentencepiece(sentencepiece_model()).encode()}, change_one, read_tokenizer
     ),
     "sentencepiece model": Target(lambda: {tokenizer.SENTENCEPIECE: sentencepiece_model()}, change_one, read_tokenizer),
+    "fairseq dictionary": Target(
+        lambda: {"dict.txt": fairseq_dictionary()},
+        change_one,
+        lambda at: importing.check_dictionary(at / "dict.txt", small_vocabulary()),
+    ),
     "normalisation table": Target(
-        lambda: {"a.charsmap": read_sentencepiece(sentencepiece_model()).charsmap},
+        lambda: {"a.charsmap": small_vocabulary().charsmap},
         change_one,
         lambda at: Normalizer((at / "a.charsmap").read_bytes()).normalize(TEXT),
     ),

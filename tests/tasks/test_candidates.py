@@ -1,4 +1,5 @@
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from models import chain
 from xlmr import encoder as encoders
 from xlmr.encoder import Encoder
 from xlmr.errors import BadInput
+from xlmr.tasks import masks, queries
 from xlmr.tasks.masks import fill_each, fill_mask
 
 TEXT = "the big <mask> drinks water"
@@ -64,6 +66,34 @@ def test_a_candidate_scores_the_same_whatever_the_others_are(encoder):
 def test_every_candidate_is_scored_whatever_the_beam_is(encoder):
     many = ["".join(letters) for letters in itertools.product("abcdefgh", repeat=3)]
     assert len(fill_mask(encoder, TEXT, candidates=many, beam=1, top=1000)) == len(many)
+
+
+def test_texts_with_many_candidates_are_searched_a_few_at_a_time(encoder, monkeypatch):
+    """Their beginnings are held meanwhile, which can be ten thousand for each text."""
+    together = []
+
+    def lead(model, searches: list) -> list:
+        together.append(len(searches))
+        return queries.lead(model, searches)
+
+    monkeypatch.setattr(masks, "queries", SimpleNamespace(lead=lead))
+    monkeypatch.setattr(masks, "PATHS", 100)
+    found = fill_mask(encoder, ["<mask>"] * 10, candidates=list("abcdefghijklmnopqrstuvwxyz"), beam=1)
+    assert [len(of_one) for of_one in found] == [5] * 10
+    assert together == [2] * 5  # up to 26 beginnings for each length: `▁a` has one piece, `▁` `b` two
+
+
+@pytest.mark.parametrize("text", ["the (<mask>", "the <mask><mask>", "<mask><mask> (<mask>"])
+def test_right_after_something_a_candidate_has_the_pieces_it_has_there(encoder, text):
+    """Also right after another mask: what stands together in the filled text stood together in the model's."""
+    for found in fill_mask(encoder, text, candidates=["chat noir", "xyz"], top=8):
+        before = ""
+        for part, word, ids in zip(text.split("<mask>"), found.words, found.ids, strict=False):
+            before += part
+            joined = encoder.tokenizer.encode(f"({word}").ids[3:-1]
+            assert list(ids) == (joined if before[-1:].strip() else cut(encoder, word))
+            before += word
+        assert found.text == before
 
 
 def test_a_candidate_stands_in_the_text_as_it_was_given(encoder):

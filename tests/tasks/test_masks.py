@@ -234,6 +234,7 @@ def test_a_text_longer_than_the_model_is_seen_through_a_window_with_the_mask_in_
         ({"script": "Cyrillic"}, "script 'Cyrillic' is not known; is it one of Cyrl"),
         ({"script": "Tibt"}, "the model's vocabulary has no piece in Tibt; wanted a script that it knows"),
         ({"language": "Klingon"}, "language 'Klingon' is not known"),
+        ({"language": 7}, "language 7 is not known; wanted a code such as en"),
         ({"language": "de", "script": "Latn"}, "both a script and a language are given; wanted one of them"),
         ({"candidates": ["a"], "script": "Latn"}, "candidates are given, and whole words, a script or a language as well"),
         ({"candidates": ["a"], "whole_word": True}, "candidates are given, and whole words, a script or a language as well"),

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from models import Said
 
 from xlmr import encoder as encoders
+from xlmr.batching import WINDOW
 from xlmr.encoder import Encoder
 from xlmr.tasks.queries import Query, ask, best, lead
 
@@ -35,13 +36,26 @@ def searching(steps: list[list[int]]):
     """A search that asks rows of these lengths, step by step, and comes to all it was told."""
     told = []
     for lengths in steps:
-        told.append((yield [query(length) for length in lengths]))
+        told.append(list((yield [query(length) for length in lengths])))
     return told
 
 
 @given(st.lists(st.lists(st.lists(st.integers(2, 30), max_size=4), max_size=4), max_size=6))
 def test_searches_side_by_side_come_to_what_each_comes_to_alone(encoder, searches):
     assert lead(encoder, [searching(steps) for steps in searches]) == searches
+
+
+def test_answers_are_taken_while_later_ones_are_not_there_yet(encoder):
+    """Those of a wide search, each with the best of a vocabulary, are a gigabyte together."""
+    taken = []
+
+    def wide():
+        found = yield [Query([5, 6], 0, taken.append)] * (4 * WINDOW)
+        next(found)
+        assert len(taken) <= WINDOW
+        return len(list(found))
+
+    assert lead(encoder, [wide()]) == [4 * WINDOW - 1]
 
 
 @given(st.lists(st.integers(-5, 5), min_size=1, max_size=60), st.data())

@@ -1,6 +1,6 @@
 import pytest
 
-from xlmr.tasks.spelling import goes_on, needs_space
+from xlmr.tasks.spelling import begins_word, goes_on, needs_space
 
 
 @pytest.mark.parametrize(
@@ -12,6 +12,8 @@ from xlmr.tasks.spelling import goes_on, needs_space
         ("7", True),
         (",", True),
         ("»", True),
+        ("؟", True),
+        ("।", True),
         ("«", False),
         ("l'", False),
         ("水", False),
@@ -29,3 +31,8 @@ def test_a_word_needs_a_space_where_it_would_meet_another(before, needed):
 )  # fmt: skip
 def test_a_word_goes_on_in_letters_of_scripts_with_spaces(before, after, one):
     assert goes_on(before, after) == one
+
+
+@pytest.mark.parametrize(("char", "can"), [("a", True), ("7", True), ("ส", True), ("้", False), ("ि", False), ("'", False), ("☃", False)])
+def test_a_word_begins_with_a_letter_or_a_digit(char, can):
+    assert begins_word(char) == can

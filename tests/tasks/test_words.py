@@ -3,7 +3,7 @@ import unicodedata
 
 import numpy as np
 import pytest
-from models import chain
+from models import Said, chain
 
 from xlmr import encoder as encoders
 from xlmr.encoder import Encoder
@@ -18,9 +18,10 @@ def encoder(tiny) -> Encoder:
 
 
 def is_word(text: str) -> bool:
-    """Letters, digits and marks, and inside perhaps an apostrophe or a hyphen."""
+    """Letters, digits and marks, no mark at its beginning, and inside perhaps an apostrophe or a hyphen."""
     kinds = [unicodedata.category(char)[0] in "LMN" for char in text]
-    return bool(text) and kinds[0] and kinds[-1] and all(kind or char in "'’-" for kind, char in zip(kinds, text, strict=True))
+    whole = bool(text) and kinds[0] and kinds[-1] and all(kind or char in "'’-" for kind, char in zip(kinds, text, strict=True))
+    return whole and unicodedata.category(text[0])[0] != "M"
 
 
 def unspaced(text: str) -> bool:
@@ -50,6 +51,40 @@ def test_whole_words_are_those_of_brute_force(encoder):
     scores = {word: max(map(scored, cuts)) for word, cuts in words.items()}
     best = sorted(scores, key=lambda word: -scores[word])[:20]
     assert [filling.score for filling in found[:20]] == pytest.approx([scores[word] for word in best], rel=1e-4)
+
+
+def test_right_after_something_no_word_begins_with_a_space_of_its_own(encoder):
+    """Though a model may well expect one there: `▁` and then `x`."""
+    space, x = (next(i for i in range(500) if encoder.tokenizer.piece(i) == piece) for piece in "▁x")
+
+    def says(row: list[int], place: int) -> np.ndarray:
+        return 20.0 * (np.arange(500) == (x if row[place - 1] == space else space))
+
+    found = fill_mask(Encoder(encoder.config, encoder.tokenizer, Said(says)), "(<mask>) drinks", whole_word=True, top=50)
+    assert len(found) == 50
+    assert all(space not in filling.ids[0] for filling in found)
+
+
+@pytest.mark.parametrize("before", ["(", "水"])
+def test_right_after_something_words_are_those_of_brute_force_too(encoder, before):
+    """Every pair of pieces, and every piece, into which the tokenizer cuts a word that stands there."""
+    text = f"{before}<mask> drinks"
+    pieces = [encoder.tokenizer.piece(i) for i in range(500)]
+    words = {}
+    for first, rest in itertools.product(pieces[4:499], ["", *pieces[4:499]]):
+        if is_word(first + rest) and "▁" not in first + rest:
+            cut = encoder.tokenizer.encode(f"({first + rest}").ids[3:-1]
+            if [pieces[i] for i in cut] == [piece for piece in (first, rest) if piece]:
+                words[first + rest] = tuple(cut)
+    found = fill_mask(encoder, text, whole_word=True, longest_word=2, top=1000, beam=1000)
+    assert len(found) > 500
+    assert all(filling.ids == (words.get(filling.words[0]),) for filling in found)
+    assert all(filling.text == f"{before}{filling.words[0]} drinks" for filling in found)
+    ids, at = encoder.tokenizer.encode(text).ids, encoder.tokenizer.encode(text).ids.index(encoder.tokenizer.mask_id)
+    for filling in found[:10]:
+        row = [*ids[:at], *[encoder.tokenizer.mask_id] * len(filling.ids[0]), *ids[at + 1 :]]
+        wanted = chain(encoder, row, list(range(at, at + len(filling.ids[0]))), filling.ids[0])
+        assert filling.score == pytest.approx(np.exp(wanted), rel=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 import lzma
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import example, given
@@ -48,6 +49,19 @@ def test_a_run_of_one_sign_is_cut_as_sentencepiece_does(train_model, sign):
     for length in range(1, 60):
         for text in (sign * length, f"and then {sign * length}☃☃☃ so yes{sign * 5}"):
             assert ours.encode(text).ids[1:-1] == [3 if i == 0 else i + 1 for i in theirs.encode(text)]
+
+
+def test_a_long_text_is_cut_as_sentencepiece_does(model):
+    """Two cuts that differ in the sixth digit: float32 tells them apart in a short text only."""
+    protos = pytest.importorskip("sentencepiece.sentencepiece_model_pb2")
+    proto = protos.ModelProto.FromString(model)
+    for piece, score in (("QX", -7.0), ("Z", -3.0), ("Q", -5.0), ("XZ", -5.0001)):
+        proto.pieces.add(piece=piece, score=score)
+    content = proto.SerializeToString()
+    text = " QXZ" * 4_000
+    true = [i + 1 for i in SentencePieceProcessor(model_proto=content).encode(text)]
+    assert len(set(true)) == 5  # both cuts, and the mark before the word
+    assert Tokenizer(read(content)).encode(text).ids[1:-1] == true
 
 
 @given(masked)
@@ -167,11 +181,37 @@ def test_a_mask_that_only_the_added_tokens_have_is_taken(model, tokenizer, tmp_p
     assert open_content(content, tmp_path).vocabulary == tokenizer.vocabulary
 
 
-def test_the_spaces_normaliser_of_older_files_changes_nothing(model, tokenizer, tmp_path):
+SPACES = {"type": "Replace", "pattern": {"Regex": " {2,}"}}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [[SPACES | {"content": " "}], [{"type": "Strip", "strip_left": False, "strip_right": True}, SPACES | {"content": "▁"}]],
+    ids=["2020", "2024"],
+)
+def test_normalisers_of_spaces_change_nothing(model, tokenizer, tmp_path, more):
     content = content_of(model)
-    spaces = {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}
-    content["normalizer"] = {"type": "Sequence", "normalizers": [content["normalizer"], spaces]}
+    content["normalizer"] = {"type": "Sequence", "normalizers": [content["normalizer"], *more]}
     assert open_content(content, tmp_path).vocabulary == tokenizer.vocabulary
+
+
+def test_what_transformers_makes_of_a_sentencepiece_file_is_read(model, tokenizer, tmp_path):
+    converters = pytest.importorskip("transformers.convert_slow_tokenizer")
+    pytest.importorskip("google.protobuf")
+    (tmp_path / "sentencepiece.bpe.model").write_bytes(model)
+    slow = SimpleNamespace(vocab_file=str(tmp_path / "sentencepiece.bpe.model"), convert_tokens_to_ids=["<s>", "<pad>", "</s>"].index)
+    converters.XLMRobertaConverter(slow).converted().save(str(tmp_path / "tokenizer.json"))
+    assert tokenizers.open(tmp_path).vocabulary == tokenizer.vocabulary
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [{"type": "Metaspace", "replacement": "▁", "str_rep": "▁", "add_prefix_space": True},
+     {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}],
+    ids=["2020", "2024"],
+)  # fmt: skip
+def test_marks_of_spaces_are_written_in_two_ways(model, tokenizer, tmp_path, marks):
+    assert open_content(content_of(model) | {"pre_tokenizer": marks}, tmp_path).vocabulary == tokenizer.vocabulary
 
 
 def changed(path: str, value: object):
@@ -205,7 +245,13 @@ def changed(path: str, value: object):
         (lambda content: changed("model.vocab.-1", ["mask", 0.0])(content | {"added_tokens": None}), "no piece '<mask>'"),
         (lambda content: changed("model.vocab.1", ["<PAD>", 0.0])(content | {"added_tokens": None}), "its first pieces are"),
         (changed("added_tokens.4", {"id": 100_000, "content": "<city>"}), "adds the token '<city>'"),
-        (changed("pre_tokenizer", {"type": "BertPreTokenizer"}), "does not mark spaces with '▁'"),
+        (changed("pre_tokenizer", {"type": "BertPreTokenizer"}), "cuts text into words with {'type': 'BertPreTokenizer'}, XLM-R at spaces"),
+        (changed("pre_tokenizer.pretokenizers.0", {"type": "Digits"}), "cuts text into words with {'type': 'Digits'}"),
+        (changed("pre_tokenizer.pretokenizers.1.prepend_scheme", "never"), "cuts text into words with {'prepend_scheme': 'never'"),
+        (changed("pre_tokenizer", {"type": "Metaspace", "replacement": "▁", "add_prefix_space": False}), "cuts text into words with"),
+        (changed("pre_tokenizer.pretokenizers.1.replacement", "_"), "cuts text into words with .*'replacement': '_'"),
+        (changed("pre_tokenizer", {"type": "WhitespaceSplit"}), "does not mark spaces with '▁'"),
+        (changed("pre_tokenizer", None), "does not mark spaces with '▁'"),
         (changed("normalizer", {"type": "Lowercase"}), "normalises text with {'type': 'Lowercase'}, XLM-R"),
         (changed("normalizer", {"type": "Replace", "pattern": {"Regex": "x"}, "content": " "}), "normalises text with {.*'Replace'"),
         (changed("added_tokens.0.content", "<city>"), "adds the token '<city>' as id 0, which is its piece '<s>'"),

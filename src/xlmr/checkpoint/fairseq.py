@@ -49,6 +49,8 @@ TYPES = "roberta.embeddings.token_type_embeddings.weight"
 ARGUMENTS = (("heads", "encoder_attention_heads"), ("dropout", "dropout"), ("attention_dropout", "attention_dropout"))
 KINDS = {"heads": (int,), "dropout": (int, float), "attention_dropout": (int, float)}
 FIXED = {"activation_fn": "gelu"}
+READ = (*FIXED, *(theirs for _, theirs in ARGUMENTS))
+"""The arguments that are read; a model's may be hundreds."""
 
 
 def rename(name: str) -> str | None:

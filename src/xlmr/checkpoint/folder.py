@@ -70,7 +70,7 @@ def open(folder: Path) -> Checkpoint:
     config = configs.read(folder / CONFIG)
     file, held = _weights(folder)
     stored = _full_names(held, file)
-    task = finetuned.find(config, stored)
+    task = finetuned.find(config, stored, file)
     config = _settle_head(config, stored, file)
     return Checkpoint(folder, config, _match(config, stored, file), task)
 

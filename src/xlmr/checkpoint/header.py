@@ -20,12 +20,14 @@ from typing import Any
 from xlmr import files
 from xlmr.errors import BadCheckpoint
 
-LARGEST_HEADER = 100_000_000
-"""Bytes; the format's own limit."""
+LARGEST_HEADER = 1 << 24
+"""Bytes; a line of a hundred and more for each of the most tensors. The format allows six times as much; read, that would be gigabytes."""
 MOST_TENSORS = 100_000
 MOST_AXES = 8
 LARGEST = 2**63 - 1
 """The largest size or offset."""
+POINTER = b"version "
+"""How a file begins that Git LFS left in the place of a large one."""
 ALIGNMENT = 64
 """Bytes; a cache line, and the widest vector register."""
 
@@ -125,9 +127,11 @@ def _header(prefix: bytes, file: Any, size: int, path: Path) -> tuple[int, dict[
     """Where the tensors' bytes begin, and the decoded header."""
     if len(prefix) < 8:
         raise BadCheckpoint(f"{path}: {size} bytes are too few for a safetensors file; it is truncated. Copy or download it again")
+    if prefix == POINTER:
+        raise BadCheckpoint(f"{path}: is a pointer of Git LFS, which stands for the file; fetch the file itself: git lfs pull")
     (length,) = struct.unpack("<Q", prefix)
     if length > LARGEST_HEADER:
-        raise BadCheckpoint(f"{path}: the header claims {length} bytes, safetensors allows {LARGEST_HEADER}; this is no safetensors file")
+        raise BadCheckpoint(f"{path}: the header claims {length} bytes, at most {LARGEST_HEADER} are read; is this a safetensors file?")
     if length > size - 8:
         raise BadCheckpoint(f"{path}: the header claims {length} bytes, the file has {size}; it is truncated. Copy or download it again")
     try:

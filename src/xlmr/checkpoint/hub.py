@@ -14,6 +14,7 @@ from pathlib import Path
 from huggingface_hub import HfApi, constants, hf_hub_download, try_to_load_from_cache
 from huggingface_hub.errors import (
     GatedRepoError,
+    HfHubHTTPError,
     LocalEntryNotFoundError,
     RemoteEntryNotFoundError,
     RepositoryNotFoundError,
@@ -54,7 +55,7 @@ def fetch(name: str, revision: str | None = None) -> Path:
     except RemoteEntryNotFoundError as error:
         raise BadCheckpoint(f"{where}: the hub has no {_file(error)} of it; a checkpoint has {', '.join(FILES)}") from None
     except Exception as error:  # the library's own, its HTTP client's and the system's, other ones in each version
-        raise NotAvailable(f"{where}: {_reason(error, name)}") from error
+        raise NotAvailable(f"{where}: {_reason(error, name, revision)}") from error
     return config.parent
 
 
@@ -121,7 +122,7 @@ def _file(error: RemoteEntryNotFoundError) -> str:
     return str(error.response.request.url).rpartition("/")[2]
 
 
-def _reason(error: Exception, name: str) -> str:
+def _reason(error: Exception, name: str, revision: str | None) -> str:
     """What went wrong and what to do about it."""
     if isinstance(error, GatedRepoError):
         return "its owner gives it to those who ask; accept the conditions on its page, then log in with `hf auth login`"
@@ -132,10 +133,16 @@ def _reason(error: Exception, name: str) -> str:
     if isinstance(error, LocalEntryNotFoundError) and constants.is_offline_mode():
         return (
             f"not in the cache at {constants.HF_HUB_CACHE}, and HF_HUB_OFFLINE forbids to fetch it. "
-            f"Where there is a network, run: hf download {name} {' '.join(FILES)}. Or name a folder"
+            f"Where there is a network, run: xlmr info --model {name}{f' --revision {revision}' if revision else ''}. Or name a folder"
+        )
+    refused = next((one for one in (error, error.__cause__) if isinstance(one, HfHubHTTPError)), None)
+    if refused is not None:
+        return (
+            f"{constants.ENDPOINT} answers with status {refused.response.status_code}. Try again later, log in with `hf auth login` "
+            f"if it wants to know who asks, or name a folder"
         )
     if isinstance(error, LocalEntryNotFoundError):
         return (
             f"not in the cache at {constants.HF_HUB_CACHE}, and {constants.ENDPOINT} is out of reach. Check the network, or name a folder"
         )
-    return f"cannot be fetched ({type(error).__name__}: {error})"
+    return f"cannot be fetched ({type(error).__name__}: {str(error).partition(chr(10))[0]})"

@@ -87,10 +87,10 @@ def _weights(source: Path) -> Path:
 
 def _convert(weights: Path, place: Path, new: Path, bounds: Bounds) -> None:
     arguments = _copy_or_open(weights, new, bounds)
-    config = _config(arguments, place, new)
+    config = _config(arguments, weights, new)
     vocabulary = tokenizer.open(place).vocabulary
     if arguments is not None and (place / DICTIONARY).exists():
-        _check_dictionary(place / DICTIONARY, vocabulary)
+        check_dictionary(place / DICTIONARY, vocabulary)
     if tokenizer.file(place) == SENTENCEPIECE:
         (new / TOKENIZER).write_text(dump(vocabulary), encoding="utf-8")
     else:
@@ -161,20 +161,26 @@ def _ask(request: dict[str, Any], name: Path, seconds: float) -> dict[str, Any]:
     return answer
 
 
-def _config(arguments: dict[str, Any] | None, place: Path, new: Path) -> Config:
+def _config(arguments: dict[str, Any] | None, weights: Path, new: Path) -> Config:
     """The config, written: fairseq's from its arguments, any other's as it is."""
     if arguments is None:
-        config = configs.read(place / CONFIG)
-        shutil.copyfile(files.locate(place / CONFIG), new / CONFIG)
+        config = configs.read(weights.parent / CONFIG)
+        shutil.copyfile(files.locate(weights.parent / CONFIG), new / CONFIG)
         return config
     stored = header.read(new / WEIGHTS)
-    config = fairseq.config(arguments, {name: of.shape for name, of in stored.items()})
+    try:
+        config = fairseq.config(arguments, {name: of.shape for name, of in stored.items()})
+    except BadCheckpoint as error:
+        raise type(error)(f"{weights}: {error}") from None
     write_json(new / CONFIG, configs.dump(config, next(iter(stored.values())).dtype))
     return config
 
 
-def _check_dictionary(path: Path, vocabulary: Vocabulary) -> None:
-    """fairseq numbers pieces by its own list; with another order than the vocabulary's, every text would be read as another one."""
+def check_dictionary(path: Path, vocabulary: Vocabulary) -> None:
+    """Raises BadCheckpoint unless a `dict.txt` of fairseq has the vocabulary's pieces in its order.
+
+    fairseq numbers pieces by that list; with another order, every text would be read as another one.
+    """
     lines = files.read(path, LARGEST_DICTIONARY).split("\n")
     pieces = [line.rpartition(" ")[0] for line in lines if line]
     known = [piece for piece, _ in vocabulary.pieces[len(FIRST) : -1]]

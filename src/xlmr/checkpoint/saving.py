@@ -46,7 +46,8 @@ def save(
     `bfloat16`, rounded to the nearest, ties to even. Tensors are taken and written one by one.
 
     A task's head (`classifier.*`, `qa_outputs.*`) is not among our weights yet, so it is not written, and neither are its class in
-    `architectures` and its labels: what is saved of a fine-tuned model is its encoder.
+    `architectures` and its labels: what is saved of a fine-tuned model is its encoder. The files of sentence-transformers are not
+    written either.
 
     The folder is written beside its place and renamed, so it is never there in part. One that is there already is replaced if it is
     empty or holds a checkpoint and nothing else.
@@ -56,14 +57,22 @@ def save(
     """
     if dtype not in floats.HELD:
         raise BadInput(f"dtype {dtype!r} is not known; wanted one of {', '.join(floats.HELD)}")
-    if not Path(tokenizer).is_file():
-        raise BadInput(f"{tokenizer}: not found; wanted a {TOKENIZER}")
+    _check_tokenizer(Path(tokenizer))
     table = _table(config, weights)
     with replacing(Path(os.path.realpath(folder))) as new:
         write_json(new / CONFIG, configs.dump(_named(config, table), dtype))
         write_json(new / TOKENIZER_CONFIG, tokenizer_config(config))
         shutil.copyfile(tokenizer, new / TOKENIZER)
         _write_weights(new / WEIGHTS, config, table, weights, dtype)
+
+
+def _check_tokenizer(path: Path) -> None:
+    """It is copied as it is; a `sentencepiece.bpe.model` by that name would be a folder that nothing reads."""
+    if not path.is_file():
+        raise BadInput(f"{path}: not found; wanted a {TOKENIZER}")
+    with path.open("rb") as file:
+        if file.read(1) != b"{":
+            raise BadInput(f"{path}: is no JSON, wanted a {TOKENIZER}; of a sentencepiece.bpe.model, `xlmr import` makes one")
 
 
 def _table(config: Config, weights: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
@@ -122,7 +131,7 @@ def replacing(folder: Path) -> Iterator[Path]:
     try:
         new.mkdir()
         yield new
-        for path in (*new.iterdir(), new):
+        for path in (*new.rglob("*"), new):
             sync(path)
         if folder.exists():
             folder.rename(old)

@@ -7,6 +7,7 @@ is imported: a type is looked up in a table, and one that is not in it becomes a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from os.path import lexists
 from pathlib import Path
 from reprlib import repr as shorten
 from typing import Any
@@ -41,8 +42,14 @@ FLAGS = {
     "pooling_mode_lasttoken": "lasttoken",
 }
 """How older versions name the modes, in the order in which several stand beside each other."""
-TAKEN = {"do_lower_case": False, "transformer_task": "feature-extraction"}
-"""Settings with the only value under which states are the model's and texts are taken as they are."""
+TAKEN: Mapping[str, tuple[Any, ...]] = {
+    "do_lower_case": (False, None),
+    "transformer_task": ("feature-extraction",),
+    "modality_config": ({"text": {"method": "forward", "method_output_name": "last_hidden_state"}},),
+    "module_output_name": ("token_embeddings",),
+    **dict.fromkeys(("processing_kwargs", "processor_kwargs", "tokenizer_args", "config_kwargs", "config_args"), ({}, None)),
+}
+"""Settings with the values under which states are the model's and texts are taken as they are."""
 
 
 def read(place: Path, config: Config) -> Recipe:
@@ -50,7 +57,7 @@ def read(place: Path, config: Config) -> Recipe:
 
     Raises BadCheckpoint where the files are broken or contradict each other or the config.
     """
-    if not (place / MODULES).exists():
+    if not lexists(place / MODULES):  # a link to nothing is a broken model, not one without such files
         return Recipe()
     listed = modules(place / MODULES)
     if [kind for kind, _ in listed[:2]] != ["Transformer", "Pooling"] or listed[0][1]:
@@ -58,7 +65,7 @@ def read(place: Path, config: Config) -> Recipe:
         return Recipe(steps=(Unknown(f"{place / MODULES}: begins with {found}, wanted Transformer in '' and Pooling"),))
     steps = tuple(_step(place, kind, path) for kind, path in listed[1:])
     settings, limits = _object(place / PROMPTS), _object(place / LIMITS)
-    if refused := [key for key, allowed in TAKEN.items() if limits.get(key, allowed) != allowed]:
+    if refused := [key for key, allowed in TAKEN.items() if key in limits and limits[key] not in allowed]:
         steps = (Unknown(f"{place / LIMITS}: {refused[0]} is {shorten(limits[refused[0]])}"), *steps)
     where = str(place / PROMPTS)
     default, size = settings.get("default_prompt_name"), settings.get("truncate_dim")
@@ -66,7 +73,7 @@ def read(place: Path, config: Config) -> Recipe:
         files.typed(default, str, f"{where}: default_prompt_name")
     if size is not None and files.typed(size, int, f"{where}: truncate_dim") < 1:
         raise BadCheckpoint(f"{where}: truncate_dim is {size}, wanted at least 1")
-    prompts, longest = _prompts(settings.get("prompts") or {}, where), _longest(place, limits, config)
+    prompts, longest = _prompts(settings.get("prompts") or {}, where), _longest(place, config)
     try:
         recipe = Recipe(steps=steps, prompts=prompts, default_prompt=default, longest=longest, size=size)
         vectors.width(recipe, config.width)
@@ -185,17 +192,17 @@ def _prompts(raw: object, where: str) -> dict[str, str]:
     return {name: text or "" for name, text in prompts.items()}
 
 
-def _longest(place: Path, limits: Mapping[str, Any], config: Config) -> int:
+def _longest(place: Path, config: Config) -> int:
     """Where a text is cut: `max_seq_length`, or else the tokenizer's, and never beyond what the model can take."""
-    found = limits.get("max_seq_length")
-    if found is None:
-        found = _object(place / TOKENIZER_CONFIG).get("model_max_length")
-    if found is None:
-        return config.longest
-    if not isinstance(found, int | float) or isinstance(found, bool) or not found >= 3:
-        raise BadCheckpoint(f"{LIMITS}: max_seq_length is {shorten(found)}, wanted a number of at least 3: <s>, a piece and </s>")
-    return int(min(found, config.longest))
+    for file, key in ((LIMITS, "max_seq_length"), (TOKENIZER_CONFIG, "model_max_length")):
+        found = _object(place / file).get(key)
+        if found is None:
+            continue
+        if not isinstance(found, int | float) or isinstance(found, bool) or not found >= 3:
+            raise BadCheckpoint(f"{place / file}: {key} is {shorten(found)}, wanted a number of at least 3: <s>, a piece and </s>")
+        return int(min(found, config.longest))
+    return config.longest
 
 
 def _object(path: Path) -> dict[str, Any]:
-    return files.read_object(path, LARGEST) if path.exists() else {}
+    return files.read_object(path, LARGEST) if lexists(path) else {}

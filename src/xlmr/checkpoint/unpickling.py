@@ -21,6 +21,7 @@ from typing import Any
 from xlmr.checkpoint import fairseq, header
 from xlmr.checkpoint.folder import BIAS, DECODER, DECODER_BIAS, EXTRAS, WORDS
 from xlmr.errors import BadCheckpoint, MissingExtra
+from xlmr.files import shown
 
 try:
     import torch
@@ -58,7 +59,7 @@ def convert(files: list[str], output: str, most: int) -> dict[str, Any] | None:
             content = torch.load(file, map_location="cpu", weights_only=True)
         found, arguments = _opened(content)
         if twice := tensors.keys() & found.keys():
-            raise BadCheckpoint(f"the tensor {min(twice)} is in two of the files")
+            raise BadCheckpoint(f"the tensor {shown(min(twice))} is in two of the files")
         tensors |= found
     _write(Path(output), _without_copies(tensors), most)
     return arguments
@@ -86,16 +87,22 @@ def _opened(content: object) -> tuple[Tensors, dict[str, Any] | None]:
     for name, tensor in _tensors(content["model"]).items():
         parts = fairseq.split(name)
         if tensor.ndim and tensor.shape[0] % len(parts):
-            raise BadCheckpoint(f"{name} has shape {tuple(tensor.shape)}, wanted query, key and value one below another")
+            raise BadCheckpoint(f"{shown(name)} has shape {tuple(tensor.shape)}, wanted query, key and value one below another")
         for part, piece in zip(parts, tensor.chunk(len(parts)) if len(parts) > 1 else [tensor], strict=True):
             new = fairseq.rename(part)
             if new in renamed:
-                raise BadCheckpoint(f"{part} is there under two names")
+                raise BadCheckpoint(f"{shown(part)} is there under two names")
             if new:
                 renamed[new] = piece
     if WORDS in renamed:
         renamed[fairseq.TYPES] = torch.zeros(1, renamed[WORDS].shape[-1], dtype=renamed[WORDS].dtype)
-    return renamed, {str(key): value for key, value in arguments.items() if isinstance(value, str | int | float | None)}
+    return renamed, _plain(arguments)
+
+
+def _plain(arguments: Mapping[Any, Any]) -> dict[str, Any]:
+    """Those of fairseq's arguments that are asked for, of a size that can be right: a pickle of a megabyte can hold gigabytes of others."""
+    found = {key: arguments[key] for key in fairseq.READ if key in arguments and isinstance(arguments[key], str | int | float | None)}
+    return {key: shown(value) if isinstance(value, str) else value for key, value in found.items()}
 
 
 def _tensors(content: Mapping[Any, Any]) -> Tensors:
@@ -103,13 +110,13 @@ def _tensors(content: Mapping[Any, Any]) -> Tensors:
     found: Tensors = {}
     for name, tensor in content.items():
         if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
-            raise BadCheckpoint(f"holds a {type(tensor).__name__} as {str(name)[:200]!r}, wanted nothing but tensors by their names")
+            raise BadCheckpoint(f"holds a {type(tensor).__name__} as {shown(str(name))!r}, wanted nothing but tensors by their names")
         last = name.rpartition(".")[2]
         if last in fairseq.COUNTERS or (tensor.dtype not in DTYPES and any(pattern.fullmatch(name) for pattern in EXTRAS)):
             continue
         if tensor.dtype not in DTYPES or tensor.layout is not torch.strided or tensor.device.type != "cpu":
             kind = f"{tensor.dtype}, {tensor.layout}, {tensor.device}"
-            raise BadCheckpoint(f"{name} is {kind}; wanted one of {', '.join(DTYPES.values())} in memory")
+            raise BadCheckpoint(f"{shown(name)} is {kind}; wanted one of {', '.join(DTYPES.values())} in memory")
         found[name] = tensor.detach()
     return found
 
@@ -139,10 +146,11 @@ def _write(path: Path, tensors: Tensors, most: int) -> None:
 def _reason(error: Exception, memory: int) -> str:
     text = str(error)
     if isinstance(error, pickle.UnpicklingError) and (asked := GLOBAL.search(text)):
-        return f"asks for {asked[1]}, which no weights need; opening it could run any code, so it was not opened"
+        return f"asks for {shown(asked[1])}, which no weights need; opening it could run any code, so it was not opened"
     if isinstance(error, MemoryError) or getattr(error, "errno", 0) == errno.ENOMEM or "alloc" in text or "Cannot allocate" in text:
         return f"takes more than {memory / 1e9:.1f} GB of memory; allow more with --memory if it is trusted"
-    return f"cannot be opened as a file of weights ({type(error).__name__}: {text.partition(chr(10))[0][:200]})"
+    told = text.partition("\n")[0].partition(" In PyTorch 2.6")[0]  # what follows is how to open it and run what is in it
+    return f"cannot be opened as a file of weights ({type(error).__name__}: {shown(told)})"
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import NoReturn
 import click
 
 import xlmr
-from xlmr.cli import evaluation, fitting, language, masked, models, training
+from xlmr.cli import embedding, evaluation, fitting, language, masked, models, training
 from xlmr.cli.options import SETTINGS
 from xlmr.cli.terminal import prepare, visible
 from xlmr.errors import XlmrError
@@ -46,20 +46,22 @@ def fail(message: str) -> NoReturn:
 @click.group(context_settings=SETTINGS)
 @click.version_option(xlmr.__version__, message="%(prog)s %(version)s")
 def commands() -> None:
-    """XLM-RoBERTa at work: masked words in about 100 languages, how likely texts are, and which language they are in.
+    """XLM-RoBERTa at work: masked words in about 100 languages, how likely texts are, their vectors, and which language they are in.
 
     \b
     Examples:
       xlmr fill-mask 'Paris est la <mask> de la France.'
       xlmr score 'Paris est la capitale de la France.'
+      xlmr embed 'good morning' 'guten Morgen'
+      xlmr align 'The cat sleeps.' 'Die Katze schläft.'
       xlmr language 'Kje je knjižnica?'
       xlmr info
     """
 
 
 COMMANDS = (
-    masked.fill_mask, masked.score, language.language, evaluation.evaluate, fitting.fit, training.pretrain,
-    models.import_model, models.info,
+    masked.fill_mask, masked.score, embedding.embed, embedding.align, language.language, evaluation.evaluate, fitting.fit,
+    training.pretrain, models.import_model, models.info,
 )  # fmt: skip
 for command in COMMANDS:
     commands.add_command(command)

@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import xlmr
 from xlmr.batching import Pause
 from xlmr.cli.options import Source
 from xlmr.errors import BadInput
 from xlmr.tasks.answers import Text
+from xlmr.texts import Line
 
-Shown = Callable[[Iterable[Text]], Iterator[str | BadInput]]
-"""Texts in, for each what is to be printed out, or why there is nothing."""
+S = TypeVar("S")
+
+Shown = Callable[[Iterable[Text]], Iterator[S | BadInput]]
+"""Texts in, for each what is to be printed or written out, or why there is nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class Job(Generic[S]):
     """One command's work. Its functions are those of modules, so that it can be pickled."""
 
     model: Mapping[str, Any]
@@ -26,14 +29,14 @@ class Job:
     task: Callable[..., Any]
     """Makes of a model and options what answers texts, such as `masks.filler`."""
     options: Mapping[str, Any]
-    show: Callable[[str, Any], str]
-    """How an answer to a text is written."""
+    show: Callable[[str, Any], S]
+    """What is made of an answer to a text: a line for people, or JSON, or a row of a file."""
 
-    def begin(self) -> Shown:
-        """Load the model and check the options."""
-        answer = self.task(xlmr.load(**self.model), **self.options)
+    def begin(self, model: xlmr.Model | None = None) -> Shown[S]:
+        """Load the model, unless it is there, and check the options."""
+        answer = self.task(model or xlmr.load(**self.model), **self.options)
 
-        def shown(texts: Iterable[Text]) -> Iterator[str | BadInput]:
+        def shown(texts: Iterable[Text]) -> Iterator[S | BadInput]:
             waiting: deque[str] = deque()
 
             def seen() -> Iterator[Text]:
@@ -49,11 +52,35 @@ class Job:
         return shown
 
 
-def run(source: Source, job: Job, count: int, as_json: bool) -> int:
+def run(source: Source, job: Job[str], count: int, as_json: bool) -> int:
     """Do a job, here or in several processes, and print. Gives the exit status."""
-    from xlmr.cli import printing, workers
+    from xlmr.cli import printing
+
+    shown = start(job, count)
+    return printing.answers(source, shown, as_json)
+
+
+def start(job: Job[S], count: int, model: xlmr.Model | None = None) -> Shown[S]:
+    """What answers texts, here, with the model where it is loaded already, or in several processes, each with its own."""
+    from xlmr.cli import workers
 
     if count == 1:
-        return printing.answers(source, job.begin(), as_json)
+        return job.begin(model)
     threads = job.model["threads"] or workers.threads(count)
-    return printing.answers(source, workers.run(replace(job, model={**job.model, "threads": threads}), count), as_json)
+    return workers.run(replace(job, model={**job.model, "threads": threads}), count)
+
+
+def answered(source: Source, shown: Shown[S]) -> Iterator[tuple[Line, S | BadInput]]:
+    """Each line of a source and what is shown for it, as soon as it is there."""
+    waiting: deque[Line] = deque()
+
+    def texts() -> Iterator[Text]:
+        for line in source.lines:
+            if isinstance(line, Pause):
+                yield line
+            else:
+                waiting.append(line)
+                yield line.text
+
+    for found in shown(texts()):
+        yield waiting.popleft(), found

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from math import prod
 from typing import Any, TypeVar
 
 import click
+import numpy as np
 
-from xlmr.batching import Pause
 from xlmr.checkpoint import Checkpoint, sentences
-from xlmr.cli.jobs import Shown
+from xlmr.cli.jobs import Shown, answered
 from xlmr.cli.options import Source
 from xlmr.cli.terminal import say, visible
 from xlmr.config import Config
@@ -24,43 +22,34 @@ from xlmr.evaluation.labelled import Evaluated
 from xlmr.heads import vectors
 from xlmr.heads.vectors import Dense, Normalize, Pooling, Recipe, Unknown
 from xlmr.languages import LANGUAGES
-from xlmr.tasks.answers import Text
+from xlmr.tasks.alignment import Alignment
+from xlmr.tasks.embeddings import Parts
 from xlmr.tasks.identification import Identified
 from xlmr.tasks.masks import Filling
 from xlmr.tasks.scoring import Score
-from xlmr.texts import Line
 from xlmr.tokenizer.vocabulary import MASK, SPACE
+from xlmr.writers import jsonl
+from xlmr.writers.jsonl import dumped as dumped
 
 R = TypeVar("R")
 
+NUMBERS = 5
+"""Of a vector shown to people."""
 BAR = 12
 SHOWN = 8
 """Labels of a head shown to people."""
-LINE_ENDS = {chr(code): f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}
-"""Line ends to some readers of JSON lines, though not to JSON."""
 
 
-def answers(source: Source, shown: Shown, as_json: bool) -> int:
+def answers(source: Source, shown: Shown[str], as_json: bool) -> int:
     """Print what is shown for each text as soon as it is there; what failed in its place, or on standard error. Gives the exit status."""
-    waiting: deque[Line] = deque()
-
-    def texts() -> Iterator[Text]:
-        for line in source.lines:
-            if isinstance(line, Pause):
-                yield line
-            else:
-                waiting.append(line)
-                yield line.text
-
     failed = False
-    for found in progress(shown(texts())):
-        line = waiting.popleft()
+    for line, found in progress(answered(source, shown), not sys.stdout.isatty()):
         if not isinstance(found, BadInput):
             say(found)
             continue
         failed = True
         if as_json:
-            say(dumped({"line": line.number, "error": {"kind": found.kind, "message": str(found)}}))
+            say(dumped(jsonl.failed(line.number, found)))
         else:
             click.echo(f"xlmr: {source.unit} {line.number}: {visible(str(found))}", err=True)
     return int(failed)
@@ -117,6 +106,41 @@ def evaluated(found: Evaluated) -> str:
 def evaluated_json(found: Evaluated) -> dict[str, Any]:
     """The same, as `evaluate --json` has it."""
     return {**asdict(found), "mean": found.mean}
+
+
+def embedding(text: str, found: np.ndarray | Parts) -> str:
+    """A text and its vector, or its words or tokens and theirs, for people: the first numbers, and how long it is."""
+    head = click.style(visible(text), bold=True)
+    if isinstance(found, np.ndarray):
+        return f"{head}\n  {_numbers(found)}\n"
+    rows = (f"  {_numbers(vector)}  {_shown(place.text)}" for place, vector in zip(found.places, found.vectors, strict=True))
+    return "\n".join([head, *rows, ""])
+
+
+def embedding_json(text: str, found: np.ndarray | Parts) -> str:
+    """A text and its vector, or its words or tokens and theirs, as JSON."""
+    return dumped(jsonl.vectors(text, found))
+
+
+def alignment(found: Alignment) -> str:
+    """The pairs of an alignment, for people."""
+    source, target = found.words
+    rows = (f"  {pair.score:6.3f}  {_shown(source[pair.source].text)} – {_shown(target[pair.target].text)}" for pair in found.pairs)
+    return "\n".join(rows)
+
+
+def alignment_json(found: Alignment) -> str:
+    """An alignment as JSON."""
+    pairs = [[pair.source, pair.target, pair.score] for pair in found.pairs]
+    return dumped({"pairs": pairs, "words": [[place.text for place in of] for of in found.words]})
+
+
+def _numbers(vector: np.ndarray) -> str:
+    if vector.dtype == np.uint8:
+        return f"{vector.size * 8:,} bits: {' '.join(f'{byte:08b}' for byte in vector[:NUMBERS])}{' …' * (vector.size > NUMBERS)}"
+    numbers = vector["vector"] * vector["scale"] if vector.dtype.names else vector.astype(np.float32)
+    first = " ".join(f"{number:6.3f}" for number in numbers[:NUMBERS])
+    return f"{numbers.size:,} numbers of length {np.linalg.norm(numbers):6.3f}: {first}{' …' * (numbers.size > NUMBERS)}"
 
 
 def _shown(word: str) -> str:
@@ -192,14 +216,6 @@ def _made(facts: dict[str, Any]) -> str:
     return visible(f"{facts['size']:,} numbers: {', '.join(facts['steps'])}{cut}{prompts}")
 
 
-def dumped(value: dict[str, Any]) -> str:
-    """One line of JSON."""
-    line = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    for end, escaped in LINE_ENDS.items():  # str.translate takes fifty times as long
-        line = line.replace(end, escaped)
-    return line
-
-
 def share(of: float) -> str:
     """A share of one in five characters: 0.123, or 1e-05 where that would be nothing."""
     return f"{of:.3f}" if of >= 0.0005 or not of else f"{of:.0e}"
@@ -212,9 +228,9 @@ def bar(share: float) -> str:
     return click.style(f"{drawn:{BAR}.{BAR}}", fg="cyan")
 
 
-def progress(items: Iterator[R]) -> Iterator[R]:
+def progress(items: Iterator[R], elsewhere: bool) -> Iterator[R]:
     """The items, counted on standard error where that is a terminal and the answers go elsewhere."""
-    if not sys.stderr.isatty() or sys.stdout.isatty():
+    if not sys.stderr.isatty() or not elsewhere:
         yield from items
         return
     begin = shown = time.monotonic()

@@ -13,16 +13,19 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from threading import Thread
+from typing import Any
 
 from xlmr.batching import Pause
-from xlmr.cli.jobs import Job, Shown
+from xlmr.cli.jobs import Job, S, Shown
 from xlmr.errors import BadInput, XlmrError
 from xlmr.tasks.answers import Text
 
 PARCEL = 256
 """Texts sent to a process at once, at most."""
-HEAVIEST = 1_000_000
-"""Characters of text sent to a process at once, about."""
+HEAVIEST = 100_000
+"""Characters of text sent to a process at once, about. What comes back can be a thousand times as much: so many fillings of each text."""
 AHEAD = 2
 """Parcels under way for each process: one that it works on, one that waits."""
 
@@ -35,19 +38,20 @@ def threads(workers: int) -> int:
     return max(1, processors // workers)
 
 
-def run(job: Job, workers: int) -> Shown:
+def run(job: Job[S], workers: int) -> Shown[S]:
     """What answers texts in so many processes. Raises what the job raises, and XlmrError where a process ended before its time."""
     return lambda texts: _run(job, texts, workers)
 
 
-def _run(job: Job, texts: Iterable[Text], workers: int) -> Iterator[str | BadInput]:
+def _run(job: Job[S], texts: Iterable[Text], workers: int) -> Iterator[S | BadInput]:
     context = multiprocessing.get_context("spawn")  # a fork would copy locks that threads of ONNX Runtime hold
     pool = ProcessPoolExecutor(workers, context, _start, (job,))
-    waiting: deque[Future[Parcel]] = deque()
+    waiting: deque[Future[list[S | BadInput]]] = deque()
     try:
         for parcel in parcels(texts):
             if parcel:
-                waiting.append(pool.submit(_answer, parcel))
+                with _interrupts_held():
+                    waiting.append(pool.submit(_answer, parcel))
             while waiting and (not parcel or len(waiting) >= AHEAD * workers):
                 yield from waiting.popleft().result()
         while waiting:
@@ -60,6 +64,19 @@ def _run(job: Job, texts: Iterable[Text], workers: int) -> Iterator[str | BadInp
         for process in multiprocessing.active_children():  # what they still work on, nobody waits for
             process.terminate()
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits; and a process started meanwhile never hears it, where a new Python would print what it was just importing."""
+    if not hasattr(signal, "pthread_sigmask"):  # as on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def parcels(texts: Iterable[Text]) -> Iterator[Parcel]:
@@ -95,19 +112,28 @@ def parcels(texts: Iterable[Text]) -> Iterator[Parcel]:
         raise broken
 
 
-_job: Job
-_shown: Shown | None = None
+_job: Job[Any]
+_shown: Shown[Any] | None = None
 
 
-def _start(job: Job) -> None:
+def _start(job: Job[Any]) -> None:
     """In a process: remember what it is for. The model is loaded with the first texts, because an error here would not be told."""
     global _job
     _job = job
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes of a terminal; the first one ends the others
+    Thread(target=_end_with_the_first, daemon=True).start()
 
 
-def _answer(parcel: Parcel) -> Parcel:
-    """In a process: what is to be printed for each text."""
+def _end_with_the_first() -> None:
+    """In a process: end when the first one has, which may have been killed; the queue between them would be waited at forever."""
+    first = multiprocessing.parent_process()
+    assert first is not None
+    first.join()
+    os._exit(1)
+
+
+def _answer(parcel: Parcel) -> list[Any]:
+    """In a process: what is shown for each text."""
     global _shown
     if _shown is None:
         _shown = _job.begin()

@@ -34,16 +34,16 @@ SOURCES = ("heldout", "sib200")
 class Counts:
     """How much is measured; of each language, unless said otherwise."""
 
-    words: int = 60
+    words: int = 120
     """Hidden words in held-out lines."""
-    foreign_words: int = 40
+    foreign_words: int = 60
     """Hidden words in text that is none of the training text's kind: SIB-200's development sentences."""
-    pieces: int = 50
+    pieces: int = 100
     """Hidden pieces for bits per character, in held-out lines."""
-    transfer: int = 30
-    train_sentences: int = 1_500
+    transfer: int = 60
+    train_sentences: int = 2_000
     """English sentences that part-of-speech probes learn from."""
-    dev_sentences: int = 150
+    dev_sentences: int = 300
     """Sentences they are asked in."""
 
 

@@ -60,10 +60,26 @@ class Unknown:
 Step = Pooling | Dense | Normalize | Unknown
 
 
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """Which layers' states are wanted, and what becomes of several."""
+
+    numbers: tuple[int, ...] = (-1,)
+    """0 is the embeddings, -1 the last."""
+    mean: bool = False
+    """Their mean; else one beside the other."""
+
+    def width(self, states: int) -> int:
+        """Numbers of a token, from the width of one layer's states."""
+        return states if self.mean else states * len(self.numbers)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """How a model makes the vector of a text. The defaults are what a model without any such files has."""
 
+    layers: Layers = Layers()
+    """Whose states the steps begin with."""
     steps: tuple[Step, ...] = (Pooling(("mean",)),)
     prompts: Mapping[str, str] = field(default_factory=dict)
     """What to put before a text, by name."""
@@ -81,7 +97,7 @@ class Recipe:
 
 
 def vector(recipe: Recipe, states: np.ndarray, prompt: int = 0) -> np.ndarray:
-    """The vector of one text, float32 `[size]`, from its last states `[tokens, width]`, of which the first `prompt` are of a prompt.
+    """The vector of one text, float32 `[size]`, from its states `[tokens, width]`, of which the first `prompt` are of a prompt.
 
     `<s>` counts among those of a prompt. Raises BadCheckpoint for a step that is not known.
     """
@@ -93,8 +109,8 @@ def vector(recipe: Recipe, states: np.ndarray, prompt: int = 0) -> np.ndarray:
 
 
 def width(recipe: Recipe, states: int) -> int:
-    """Numbers in a vector, from states of a width. Raises BadCheckpoint where one step's numbers do not fit the next."""
-    size = states
+    """Numbers in a vector, from the width of one layer's states. Raises BadCheckpoint where one step's numbers do not fit the next."""
+    size = recipe.layers.width(states)
     for step in recipe.steps:
         if isinstance(step, Pooling):
             size *= len(step.modes)
@@ -110,7 +126,7 @@ def refuse_unknown(recipe: Recipe) -> None:
     """Raises BadCheckpoint where a step is not known."""
     for step in recipe.steps:
         if isinstance(step, Unknown):
-            raise BadCheckpoint(f"{step.reason}; xlmr cannot compute that, so it makes no vectors of texts with this model")
+            raise BadCheckpoint(f"{step.reason}; xlmr cannot compute that. Say pooling or layers for vectors of the plain states")
 
 
 # -- pooling: `[tokens, width]` and how many tokens come before them, to `[width]` --

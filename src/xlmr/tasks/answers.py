@@ -46,7 +46,7 @@ def each(texts: Iterable[Text], prepare: Callable[[str], Q], answer: Callable[[l
             try:
                 yield text if isinstance(text, Pause) else _Place(text if isinstance(text, BadInput) else prepare(text))
             except BadInput as error:
-                yield _Place(error)
+                yield _Place(error, len(text) if isinstance(text, str) else 0)
 
     def answered(batch: list[_Place[Q]]) -> list[R | BadInput]:
         questions = [place.found for place in batch if not isinstance(place.found, BadInput)]
@@ -62,12 +62,14 @@ class _Place(Generic[Q]):
     """A place among the answers."""
 
     found: Q | BadInput
+    refused: int = 0
+    """Characters of a text that is no question: whoever asked may hold it until this place has its turn."""
 
     def length(self) -> int:
         return 0 if isinstance(self.found, BadInput) else self.found.length
 
     def held(self) -> int:
-        return 0 if isinstance(self.found, BadInput) else self.found.held
+        return self.refused if isinstance(self.found, BadInput) else self.found.held
 
 
 def like(texts: str | Iterable[str], answers: Answerer[R], stream: bool) -> R | list[R] | Iterator[R]:

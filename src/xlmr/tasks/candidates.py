@@ -37,6 +37,13 @@ class Candidates:
         """The candidate as it was given, with no space added; see `Choices`."""
         return self._spelled[pieces], False
 
+    def joined(self, lexicon: Lexicon) -> Candidates:
+        """The same, for a mask right after something, from those for a mask after a space."""
+        spelled: dict[Cut, str] = {}
+        for pieces, candidate in self._spelled.items():
+            spelled.setdefault(lexicon.joined(pieces), candidate)
+        return Candidates(spelled)
+
 
 def read(candidates: object) -> list[str]:
     """The candidates, without the spaces around them. Raises BadInput where there are none, too many, or one is empty or no text."""
@@ -50,10 +57,9 @@ def read(candidates: object) -> list[str]:
     return [_checked(number, candidate) for number, candidate in enumerate(found, start=1)]
 
 
-def cut(tokenizer: Tokenizer, lexicon: Lexicon, candidates: Sequence[str]) -> tuple[Candidates, Candidates]:
-    """Candidates for a mask after a space, and for one right after something. Raises BadInput where the vocabulary cannot spell one."""
-    after_space: dict[Cut, str] = {}
-    joined: dict[Cut, str] = {}
+def cut(tokenizer: Tokenizer, candidates: Sequence[str]) -> Candidates:
+    """Candidates for a mask after a space. Raises BadInput where the vocabulary cannot spell one."""
+    spelled: dict[Cut, str] = {}
     for number, candidate in enumerate(candidates, start=1):
         encoding = tokenizer.encode(candidate)
         pieces = tuple(encoding.ids[1:-1])
@@ -66,9 +72,8 @@ def cut(tokenizer: Tokenizer, lexicon: Lexicon, candidates: Sequence[str]) -> tu
             )
         if len(pieces) > PIECES:
             raise BadInput(f"candidate {number}, {candidate!r}, has {len(pieces)} pieces, and at most {PIECES} are taken")
-        after_space.setdefault(pieces, candidate)
-        joined.setdefault(lexicon.joined(pieces), candidate)
-    return Candidates(after_space), Candidates(joined)
+        spelled.setdefault(pieces, candidate)
+    return Candidates(spelled)
 
 
 def _checked(number: int, candidate: object) -> str:

@@ -1,84 +1,223 @@
-"""Vectors of texts, made as the model says."""
+"""Vectors of texts, of their words and of their tokens.
+
+The vector of a text is made as the model says (`heads.vectors.Recipe`); those of words and tokens are the states themselves, as everywhere
+else. A text longer than the model takes is read in overlapping windows, unless the model's files say that it is cut.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Literal, overload
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from operator import index
+from typing import Any, Literal, SupportsIndex, TypedDict, Unpack, overload
 
 import numpy as np
 
 from xlmr import encoder as encoders
-from xlmr.encoder import Encoder
-from xlmr.errors import BadCheckpoint, BadInput
-from xlmr.heads import vectors
-from xlmr.tasks import answers
+from xlmr.encoder import Encoder, bounded
+from xlmr.errors import BadInput
+from xlmr.heads import pieces, vectors
+from xlmr.heads.forms import DTYPES, Form
+from xlmr.heads.vectors import Layers, Pooling, Recipe
+from xlmr.limits import whole
+from xlmr.tasks import answers, hidden, segmentation
+from xlmr.tokenizer import Encoding
+
+HELD = 128
+"""Bytes of a token's id and place, about."""
+LEVELS = ("text", "word", "token")
+POOLINGS = {"text": ("mean", "cls", "max"), "word": ("mean", "first", "max"), "token": ()}
+"""From the states of several tokens to one vector, by level; `cls` is the state of `<s>`, `first` that of a word's first piece."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A word or a token of a text."""
+
+    text: str
+    """The slice `start` to `end` of the text as it was given; empty for a space that is a token of its own."""
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The words or the tokens of a text, and the vector of each."""
+
+    level: str
+    """`word` or `token`."""
+    places: tuple[Place, ...]
+    """In their order."""
+    vectors: np.ndarray
+    """`[places, size]`; of `int8` `[places]`, with the fields `scale` and `vector`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is done with each text."""
+
+    level: str
+    """Of `LEVELS`."""
+    recipe: Recipe
+    """Which layers; of a text also what comes after them."""
+    pooling: str
+    """Of a word's pieces."""
+    form: Form
+    before: str
+    """What is put before a text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """A text cut into pieces."""
 
-    ids: list[int]
+    text: str
+    encoding: Encoding
     prompt: int
-    """How many of them, from `<s>` on, are of a prompt."""
+    """How many of its tokens, from `<s>` on, are of a prompt."""
     held: int
-    """Bytes of its vector."""
+    """Bytes of it and of its answer, about."""
 
     @property
     def length(self) -> int:
         """Tokens."""
-        return len(self.ids)
+        return len(self.encoding.ids)
+
+
+class Options(TypedDict, total=False):
+    """What vectors of any level may be asked for."""
+
+    layers: int | Sequence[int] | None
+    layer_mean: bool
+    pooling: str | None
+    dtype: str
+    size: int | None
+    unit: bool
 
 
 @overload
-def embed(encoder: Encoder, texts: str | Iterable[str], *, prompt: str | None = None, stream: Literal[False] = False) -> np.ndarray: ...
-@overload
-def embed(encoder: Encoder, texts: str | Iterable[str], *, prompt: str | None = None, stream: Literal[True]) -> Iterator[np.ndarray]: ...
 def embed(
-    encoder: Encoder, texts: str | Iterable[str], *, prompt: str | None = None, stream: bool = False
-) -> np.ndarray | Iterator[np.ndarray]:
-    """A text's vector, float32 `[size]`; of several, `[texts, size]`; with `stream`, an iterator that reads a window of texts at a time.
+    encoder: Encoder,
+    texts: str | Iterable[str],
+    *,
+    level: Literal["text"] = "text",
+    prompt: str | None = None,
+    stream: Literal[False] = False,
+    **options: Unpack[Options],
+) -> np.ndarray: ...
+@overload
+def embed(
+    encoder: Encoder,
+    texts: str | Iterable[str],
+    *,
+    level: Literal["text"] = "text",
+    prompt: str | None = None,
+    stream: Literal[True],
+    **options: Unpack[Options],
+) -> Iterator[np.ndarray]: ...
+@overload
+def embed(  # type: ignore[overload-overlap]  # a str is one text
+    encoder: Encoder, texts: str, *, level: Literal["word", "token"], stream: Literal[False] = False, **options: Unpack[Options]
+) -> Parts: ...
+@overload
+def embed(
+    encoder: Encoder, texts: Iterable[str], *, level: Literal["word", "token"], stream: Literal[False] = False, **options: Unpack[Options]
+) -> list[Parts]: ...
+@overload
+def embed(
+    encoder: Encoder, texts: str | Iterable[str], *, level: Literal["word", "token"], stream: Literal[True], **options: Unpack[Options]
+) -> Iterator[Parts]: ...
+def embed(
+    encoder: Encoder,
+    texts: str | Iterable[str],
+    *,
+    level: str = "text",
+    prompt: str | None = None,
+    stream: bool = False,
+    **options: Unpack[Options],
+) -> np.ndarray | Parts | list[Parts] | Iterator[np.ndarray] | Iterator[Parts]:
+    """A text's vector, float32 `[size]`; of several, `[texts, size]`. Of level `word` or `token`, a text's `Parts`, or a list of them.
 
-    It is made as the model's sentence-transformers files say: pooling, normalisation, dense layers, where a text is cut. A model without
-    such files gives the mean of its last states, and cuts nothing. `prompt` is the name of one of the model's prompts, which is put before
-    each text; without it the model's default, if it has one; the empty name puts none there.
+    With `stream` it is an iterator of what one text gives, which reads a window of texts at a time.
 
-    Raises BadInput where a text is no text or too long, or the prompt is not one of the model's; BadCheckpoint where the files ask for
+    Without `layers` and `pooling`, the vector of a text is made as the model's sentence-transformers files say: pooling, normalisation,
+    dense layers, where a text is cut. With one of them, and for a model without such files, it is the pooled states and nothing more, of
+    the whole text: `pooling` is `mean` (the default; `<s>` and `</s>` count), `cls` or `max`. `prompt` is the name of one of the model's
+    prompts, which is put before each text; without it the model's default, if it has one; the empty name puts none there.
+
+    Of level `token` the vectors are the states of the pieces, without `<s>` and `</s>`. Of level `word` they are pooled over the pieces
+    of a word: `mean` (the default), `first` or `max`. A piece that spans several words counts for each by its share in it.
+
+    `layers` is a layer's number or several: 0 the embeddings, -1 the last and the default; several stand one beside the other, or
+    `layer_mean` gives their mean. `size` keeps the first numbers, `unit` brings vectors to length 1, `dtype` is one of `forms.DTYPES`.
+
+    Raises BadInput where a text is no text or too long, or an option is not one of these; BadCheckpoint where the files ask for
     what xlmr cannot compute, or the model's numbers are not finite.
     """
-    found = answers.like(texts, lambda many: embed_each(encoder, many, prompt=prompt), stream)
-    if not isinstance(found, list):
-        return found
-    return np.stack(found) if found else np.empty((0, vectors.width(encoder.recipe, encoder.config.width)), np.float32)
+    made = plan(encoder, level=level, prompt=prompt, **options)
+    found: Any = answers.like(texts, partial(_each, encoder, made), stream)
+    if level == "text" and isinstance(found, list):
+        return np.stack(found) if found else np.empty(0, made.form.stored)
+    return found  # type: ignore[no-any-return]  # the overloads say what it is
 
 
-def embed_each(encoder: Encoder, texts: Iterable[answers.Text], *, prompt: str | None = None) -> Iterator[np.ndarray | BadInput]:
+def embed_each(
+    encoder: Encoder, texts: Iterable[answers.Text], *, level: str = "text", prompt: str | None = None, **options: Unpack[Options]
+) -> Iterator[np.ndarray | Parts | BadInput]:
     """As `embed` with `stream`, but a text that cannot be answered gives its error in its place."""
-    recipe = encoder.recipe
+    return embedder(encoder, level=level, prompt=prompt, **options)(texts)
+
+
+def embedder(
+    encoder: Encoder, *, level: str = "text", prompt: str | None = None, **options: Unpack[Options]
+) -> answers.Answerer[np.ndarray | Parts]:
+    """What answers streams of texts, its options checked once."""
+    return partial(_each, encoder, plan(encoder, level=level, prompt=prompt, **options))
+
+
+def plan(
+    encoder: Encoder,
+    *,
+    level: str = "text",
+    layers: int | Sequence[int] | None = None,
+    layer_mean: bool = False,
+    pooling: str | None = None,
+    dtype: str = "float32",
+    size: int | None = None,
+    unit: bool = False,
+    prompt: str | None = None,
+) -> Plan:
+    """What `embed` does with these options. Raises BadInput or BadCheckpoint where it cannot be done."""
+    for name, found, known in (("level", level, LEVELS), ("dtype", dtype, DTYPES), ("pooling", pooling, (None, *POOLINGS.get(level, ())))):
+        if found not in known:
+            wanted = f"one of {', '.join(filter(None, known))}" if any(known) else "none: each token has its own state"
+            raise BadInput(f"{name} is {found!r}, wanted {wanted}" + (f" of level {level!r}" if name == "pooling" else ""))
+    if layer_mean and layers is None:
+        raise BadInput("layer_mean was asked for, and no layers; say which")
+    if prompt and level != "text":
+        raise BadInput(f"prompt is {prompt!r}, and level is {level!r}; a prompt is for vectors of texts. Put it into the text itself")
+    recipe = (
+        encoder.recipe if level == "text" and layers is None and pooling is None else _plain(encoder.recipe, layers, layer_mean, pooling)
+    )
     vectors.refuse_unknown(recipe)
-    before = _prompt(encoder, prompt)
-    own = len(encoders.encode(encoder, before, cut=recipe.longest).ids) - 1 if before else 0
-    held = 4 * vectors.width(recipe, encoder.config.width)
-
-    def prepare(text: str) -> Question:
-        encoding = encoders.encode(encoder, before + text if isinstance(text, str) else text, cut=recipe.longest)
-        return Question(encoding.ids, min(own, len(encoding.ids) - 1), held)
-
-    def answer(batch: list[Question]) -> list[np.ndarray]:
-        ids = encoders.pad([question.ids for question in batch], encoder.config.pad_id)
-        (states,) = encoder.runtime.hidden_states(ids)
-        made = [vectors.vector(recipe, of[: len(asked.ids)], asked.prompt) for asked, of in zip(batch, states, strict=True)]
-        if not all(np.isfinite(vector).all() for vector in made):
-            raise BadCheckpoint("the model answers with numbers that are not finite; its weights are broken")
-        return made
-
-    return answers.each(texts, prepare, answer)
+    hidden.check(encoder, recipe.layers)
+    full = vectors.width(recipe, encoder.config.width)
+    form = Form(full if size is None else whole("size", size, full), unit, dtype)
+    return Plan(level, recipe, pooling or "mean", form, _prompt(recipe, prompt) if level == "text" else "")
 
 
-def _prompt(encoder: Encoder, name: str | None) -> str:
+def _plain(recipe: Recipe, layers: int | Sequence[int] | None, mean: bool, pooling: str | None) -> Recipe:
+    """The states of some layers, pooled, and nothing more; of what a model's files say, the prompts are left."""
+    numbers = (-1,) if layers is None else tuple(layers) if isinstance(layers, Iterable) else (layers,)
+    if not numbers or not all(isinstance(number, SupportsIndex) and not isinstance(number, bool) for number in numbers):
+        raise BadInput(f"layers is {layers!r}, wanted the number of a layer or several: 0 the embeddings, -1 the last")
+    wanted = Layers(tuple(map(index, numbers)), mean)
+    return replace(recipe, layers=wanted, steps=(Pooling((pooling or "mean",)),), longest=None, size=None)
+
+
+def _prompt(recipe: Recipe, name: str | None) -> str:
     """What is put before each text."""
-    recipe = encoder.recipe
     name = recipe.default_prompt if name is None else name
     if not name:
         return ""
@@ -86,3 +225,45 @@ def _prompt(encoder: Encoder, name: str | None) -> str:
         known = f"one of this model's: {', '.join(map(repr, recipe.prompts))}" if recipe.prompts else "none: this model has no prompts"
         raise BadInput(f"prompt is {name!r}, wanted the name of {known}. Any other belongs into the text itself")
     return recipe.prompts[name]
+
+
+def _each(encoder: Encoder, plan: Plan, texts: Iterable[answers.Text]) -> Iterator[np.ndarray | Parts | BadInput]:
+    width, cut = plan.recipe.layers.width(encoder.config.width), plan.recipe.longest
+    own = len(encoders.encode(encoder, plan.before, cut=cut).ids) - 1 if plan.before else 0
+
+    def prepare(text: str) -> Question:
+        asked = bounded(plan.before + text if isinstance(text, str) else text)
+        encoding = encoder.tokenizer.encode(asked, longest=cut)
+        tokens = hidden.bounded(len(encoding.ids), width)
+        answer = plan.form.stored.itemsize * (1 if plan.level == "text" else tokens)
+        return Question(asked, encoding, min(own, tokens - 1), answer + HELD * tokens)
+
+    def answer(batch: list[Question]) -> list[np.ndarray | Parts]:
+        found = hidden.read(encoder, [asked.encoding.ids for asked in batch], plan.recipe.layers)
+        return [MADE[plan.level](plan, asked, of) for asked, of in zip(batch, found, strict=True)]
+
+    return answers.each(texts, prepare, answer)
+
+
+# -- what a text's states become: its question and `[tokens, width]` --
+
+
+def _text(plan: Plan, asked: Question, of: np.ndarray) -> np.ndarray:
+    return plan.form.of(hidden.finite(vectors.vector(plan.recipe, of, asked.prompt)))
+
+
+def _words(plan: Plan, asked: Question, of: np.ndarray) -> Parts:
+    found = pieces.match(segmentation.words(asked.text), asked.encoding.offsets[1:-1])
+    pooled = pieces.pool(plan.pooling, found, of[1:-1])
+    return Parts(plan.level, tuple(_place(asked.text, word.place) for word in found), plan.form.of(pooled))
+
+
+def _tokens(plan: Plan, asked: Question, of: np.ndarray) -> Parts:
+    return Parts(plan.level, tuple(_place(asked.text, place) for place in asked.encoding.offsets[1:-1]), plan.form.of(of[1:-1]))
+
+
+def _place(text: str, place: tuple[int, int]) -> Place:
+    return Place(text[slice(*place)], *place)
+
+
+MADE: Mapping[str, Callable[[Plan, Question, np.ndarray], np.ndarray | Parts]] = {"text": _text, "word": _words, "token": _tokens}

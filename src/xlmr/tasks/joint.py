@@ -96,7 +96,7 @@ def search(ways: Sequence[Layout], choices: Sequence[Choices], width: int) -> Se
     paths = [[Path(0.0, ())] for _ in ways]
     for step in range(max(len(way.places) for way in ways)):
         live = [i for i, way in enumerate(ways) if step < len(way.places)]
-        found = iter((yield [_next(ways[i], choices, path, width) for i in live for path in paths[i]]))
+        found = yield [_next(ways[i], choices, path, width) for i in live for path in paths[i]]
         for i in live:
             paths[i] = _kept(paths[i], [next(found) for _ in paths[i]], width)
     return paths

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from math import exp
 from typing import Literal, TypedDict, Unpack, overload
 
-from xlmr import languages, scripts
+from xlmr import batching, languages, scripts
 from xlmr.encoder import Encoder, bounded
 from xlmr.errors import BadInput
-from xlmr.limits import BEAM, FILLED, MASKS, PIECES, TOP, whole
+from xlmr.limits import BEAM, FILLED, MASKS, PATHS, PIECES, TOP, whole
 from xlmr.tasks import answers, candidates, joint, lexicon, queries
 from xlmr.tasks.choices import Choices, OnePiece
 from xlmr.tasks.joint import Layout, Path
@@ -128,10 +129,16 @@ def filler(
     width = max(top, whole("beam", beam, BEAM))
     choose = chooser(encoder, candidates, longest(whole_word, longest_word), in_scripts(script, language))
 
+    def beginnings(asked: Question) -> int:
+        return len(asked.ways) * wide(width, asked.choices)
+
     def answer(batch: list[Question]) -> list[list[Filling]]:
-        searches = [joint.search(asked.ways, asked.choices, wide(width, asked.choices)) for asked in batch]
-        found = queries.lead(encoder, searches)
-        return [fillings(asked, paths, top, per_piece) for asked, paths in zip(batch, found, strict=True)]
+        together = batching.windows(batch, first=len(batch), weight=beginnings, heaviest=PATHS)
+        return [found for some in together for found in searched(some)]
+
+    def searched(some: list[Question]) -> list[list[Filling]]:
+        found = queries.lead(encoder, [joint.search(asked.ways, asked.choices, wide(width, asked.choices)) for asked in some])
+        return [fillings(asked, paths, top, per_piece) for asked, paths in zip(some, found, strict=True)]
 
     return lambda texts: answers.each(texts, lambda text: ask(encoder, text, choose, top), answer)
 
@@ -167,8 +174,9 @@ def chooser(encoder: Encoder, among: Iterable[str] | None, longest: int | None, 
     if among is not None:
         if longest or allowed:
             raise BadInput("candidates are given, and whole words, a script or a language as well; candidates are all that is proposed")
-        after_space, joined = candidates.cut(tokenizer, pieces, candidates.read(among))
-        return lambda before: joined if before[-1:].strip() else after_space
+        after_space = candidates.cut(tokenizer, candidates.read(among))
+        joined = cache(lambda: after_space.joined(pieces))
+        return lambda before: joined() if before[-1:].strip() else after_space
     if longest is not None:
         words = {apart: WholeWords(tokenizer, pieces, longest, apart, allowed) for apart in (True, False)}
         return lambda before: words[stands_apart(before)]
@@ -190,7 +198,7 @@ def ask(encoder: Encoder, text: str, choose: Callable[[str], Choices], top: int)
             f"{top:,} fillings of a text of {len(text):,} characters have more than {FILLED:,} together; "
             f"at most {FILLED // len(text):,} are given for this one"
         )
-    choices = [choose(part) for part in before]
+    choices = [choose(part or MASK * (i > 0)) for i, part in enumerate(before)]  # a mask right after another is seen as such
     return Question(text, choices, joint.layouts(encoder, encoder.tokenizer.encode(text).ids, choices), len(text) * top)
 
 

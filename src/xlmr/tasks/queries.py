@@ -34,7 +34,8 @@ class Query(Generic[A]):
     """What is kept of the logarithms of the probabilities there, float64 `[vocabulary]`: those of a 250,002-piece vocabulary are 2 MB."""
 
 
-Search = Generator[Sequence[Query[A]], list[A], R]
+Search = Generator[Sequence[Query[A]], Iterator[A], R]
+"""It takes every answer that it is sent, one at a time: of thousands, each with the best of a vocabulary, few need be held."""
 
 
 def ask(encoder: Encoder, queries: Iterable[Query[A]]) -> Iterator[A]:
@@ -52,7 +53,7 @@ def lead(encoder: Encoder, searches: Sequence[Search[A, R]]) -> list[R]:
     results: dict[int, R] = {}
     wanted: dict[int, Sequence[Query[A]]] = {}
 
-    def step(i: int, found: list[A] | None) -> None:
+    def step(i: int, found: Iterator[A] | None) -> None:
         try:
             wanted[i] = searches[i].send(found) if found is not None else next(searches[i])
         except StopIteration as done:
@@ -65,7 +66,7 @@ def lead(encoder: Encoder, searches: Sequence[Search[A, R]]) -> list[R]:
         waiting = list(wanted.items())
         answers = ask(encoder, chain.from_iterable(queries for _, queries in waiting))
         for i, queries in waiting:
-            step(i, list(islice(answers, len(queries))))
+            step(i, islice(answers, len(queries)))
     return [results[i] for i in range(len(searches))]
 
 

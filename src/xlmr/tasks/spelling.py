@@ -9,12 +9,17 @@ import unicodedata
 UNSPACED = re.compile(
     "[\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u2e80-\u312f\u31a0-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]"
 )
-CLOSING = ".,;:!?%)]}»…"
+CLOSING = ".,;:!?%)]}»…،؛؟।॥۔։"
 
 
 def in_word(char: str) -> bool:
     """Whether a character is of a word: a letter, a digit or a mark."""
     return unicodedata.category(char)[0] in "LMN"
+
+
+def begins_word(char: str) -> bool:
+    """Whether a word can begin with a character: a letter or a digit. A mark would go with what stands before the word."""
+    return unicodedata.category(char)[0] in "LN"
 
 
 def needs_space(before: str) -> bool:

@@ -1,6 +1,7 @@
 """Text to ids and back, with the place of each piece in the text.
 
-Ids are SentencePiece's own, also in a run of one sign (19 `!`), whose cuts have the same score and where its rounding decides (`ties`).
+Ids are SentencePiece's own, also where its rounding decides (`ties`): in a run of one sign (19 `!`), whose cuts have the same score, and in
+a text of thousands of pieces.
 
 A `<mask>` typed in a text is the mask; any other special token someone types
 (`<s>`, `</s>`, `<pad>`, `<unk>`) stays plain text, so that no text can end early or hide behind padding.
@@ -21,7 +22,7 @@ from xlmr.errors import BadCheckpoint, BadInput
 from xlmr.tokenizer.normalization import Normalized, Normalizer
 from xlmr.tokenizer.sentencepiece import from_sentencepiece as from_sentencepiece
 from xlmr.tokenizer.sentencepiece import read as read_sentencepiece
-from xlmr.tokenizer.ties import RUN, Cutter
+from xlmr.tokenizer.ties import LONG, RUN, Cutter
 from xlmr.tokenizer.vocabulary import BOS_ID, EOS_ID, MASK, PAD_ID, SPACE, SPECIAL, UNK_ID, Vocabulary, parse
 
 FILE = "tokenizer.json"
@@ -111,12 +112,12 @@ class Tokenizer:
 
     @cached_property
     def _ties(self) -> Cutter:
-        """A quarter of a second for XLM-R's pieces, which texts without a run need not wait for."""
+        """A quarter of a second for XLM-R's pieces, which texts that are short and without a run need not wait for."""
         return Cutter(self.vocabulary.pieces)
 
     def _cut(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
         """The ids of a normalised text, and the slices of it that they stand for."""
-        if not RUN.search(text) or not self._ties.bounded:
+        if not (len(text) > LONG or RUN.search(text)) or not self._ties.bounded:
             found = self._pieces.encode(text, add_special_tokens=False)
             return found.ids, found.offsets
         cuts = self._ties.cut(text)

@@ -21,7 +21,7 @@ FIRST = (BOS, PAD, EOS, UNK)
 SPECIAL = (*FIRST, MASK)
 BOS_ID, PAD_ID, EOS_ID, UNK_ID = range(4)
 SPACE = "▁"
-SPACES_TO_ONE = ({"Regex": " {2,}"}, " ")  # changes no id: words are split at runs of spaces anyway
+SPACES = {"Regex": " {2,}"}
 LONGEST_PIECE = 1_000  # characters; SentencePiece makes pieces of at most 16 unless told otherwise
 SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -92,8 +92,7 @@ def parse(text: str) -> Vocabulary:
         raise BadCheckpoint(f"its model is {shorten(model['type'])}, XLM-R's is 'Unigram' without bytes")
     if model.get("unk_id") != UNK_ID:
         raise BadCheckpoint(f"its unk_id is {shorten(model.get('unk_id'))}, XLM-R's is {UNK_ID}")
-    if not any(step.get("type") == "Metaspace" for step in _steps(content.get("pre_tokenizer"), "pre_tokenizer", "pretokenizers")):
-        raise BadCheckpoint(f"its pre_tokenizer does not mark spaces with {SPACE!r}, XLM-R's does (Metaspace)")
+    _check_words(content.get("pre_tokenizer"))
     pieces = _pieces(model.get("vocab"))
     return Vocabulary(pieces + _added(content.get("added_tokens"), pieces), _charsmap(content.get("normalizer")))
 
@@ -123,16 +122,40 @@ def _added(tokens: object, pieces: list[tuple[str, float]]) -> list[tuple[str, f
     raise BadCheckpoint(f"it adds the token {shorten(beyond[0][1])} to its {len(pieces)} pieces; xlmr takes none but {MASK!r}")
 
 
+def _check_words(pre_tokenizer: object) -> None:
+    """Raises BadCheckpoint unless words are what stands between spaces, each with its mark before it."""
+    marked = False
+    for step in _steps(pre_tokenizer, "pre_tokenizer", "pretokenizers"):
+        kind = step.get("type")
+        # Older files say `add_prefix_space`, newer ones `prepend_scheme`.
+        before = step.get("prepend_scheme", "always" if step.get("add_prefix_space", True) else "never")
+        if kind == "Metaspace" and (step.get("replacement"), before) == (SPACE, "always"):
+            marked = True
+        elif kind != "WhitespaceSplit":
+            raise BadCheckpoint(f"it cuts text into words with {shorten(step)}, XLM-R at spaces, which {SPACE!r} marks before each word")
+    if not marked:
+        raise BadCheckpoint(f"its pre_tokenizer does not mark spaces with {SPACE!r}, XLM-R's does (Metaspace)")
+
+
 def _charsmap(normalizer: object) -> bytes:
     """The precompiled table among the normalizers; beside it only what XLM-R checkpoints carry and what changes no id."""
     charsmap = b""
     for step in _steps(normalizer, "normalizer", "normalizers"):
-        kind = step.get("type")
-        if kind == "Precompiled":
+        if step.get("type") == "Precompiled":
             charsmap = _bytes(step.get("precompiled_charsmap"))
-        elif kind != "Replace" or (step.get("pattern"), step.get("content")) != SPACES_TO_ONE:
+        elif not _only_spaces(step):
             raise BadCheckpoint(f"it normalises text with {shorten(step)}, XLM-R with 'Precompiled'")
     return charsmap
+
+
+def _only_spaces(step: dict[str, Any]) -> bool:
+    """Whether a normaliser only makes one space of several, or none at an end: words are split at runs of spaces anyway.
+
+    transformers writes such steps where it makes the file of a `sentencepiece.bpe.model`; which of them, its version decides.
+    """
+    if step.get("type") == "Strip":
+        return True
+    return step.get("type") == "Replace" and step.get("pattern") == SPACES and step.get("content") in (" ", SPACE)
 
 
 def _steps(value: object, name: str, several: str) -> list[dict[str, Any]]:

@@ -1,0 +1,149 @@
+"""Commands about vectors: `embed`, `align`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from xlmr.cli.options import Model, Source, json_option, model_options, text_options, texts_in, workers_option
+from xlmr.cli.terminal import say
+
+if TYPE_CHECKING:
+    from xlmr.cli.jobs import Job
+
+# As `xlmr.tasks.embeddings`, `xlmr.heads.forms`, `xlmr.writers` and `xlmr.heads.pairing` have them.
+LEVELS = ("text", "word", "token")
+POOLINGS = ("mean", "cls", "first", "max")
+DTYPES = ("float32", "float16", "int8", "binary")
+FORMATS = (".npy", ".parquet", ".jsonl")
+METHODS = ("mutual", "itermax")
+
+OPTIONS = (
+    click.option("--level", type=click.Choice(LEVELS), default=LEVELS[0], show_default=True, help="What has a vector."),
+    click.option(
+        "--layer", "layers", type=int, multiple=True, metavar="N", help="0: the embeddings, -1: the last. Again for several, side by side."
+    ),
+    click.option("--layer-mean", is_flag=True, help="The mean of several layers."),
+    click.option(
+        "--pooling",
+        type=click.Choice(POOLINGS),
+        help="From the states of a text or a word to its vector; `cls` of texts, `first` of words.",
+    ),
+    click.option("--size", type=click.IntRange(1), metavar="N", help="Keep the first N numbers."),
+    click.option("--unit", is_flag=True, help="Vectors of length 1."),
+    click.option("--dtype", type=click.Choice(DTYPES), default=DTYPES[0], show_default=True, help="How numbers are stored."),
+    click.option("--prompt", metavar="NAME", help="The model's prompt of that name before each text."),
+)
+
+
+def vector_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Which vectors, and in which form: those of `OPTIONS`."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.command()
+@text_options
+@vector_options
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help=f"Write a file whose name ends in {', '.join(FORMATS)}."
+)
+@json_option
+@workers_option
+@model_options
+def embed(
+    texts: tuple[str, ...],
+    file: Path | None,
+    output: Path | None,
+    as_json: bool,
+    workers: int,
+    model: Model,
+    layers: tuple[int, ...],
+    **options: Any,
+) -> int:
+    """The vector of each TEXT, or of its words or tokens.
+
+    Texts are the arguments, or those of a file, or the lines of standard input.
+    With --json there is one object for each text, in their order: {"text", "vector"}, or with --level word
+    {"text", "words": [{"text", "start", "end", "vector"}]}, and so with `tokens`;
+    one that cannot be answered has {"line", "error": {"kind", "message"}} in its place, and the exit status is 1.
+    With --output they are written to a file, which appears when all is done. .jsonl holds the same objects, .parquet the same in columns,
+    .npy an array with a row for each text: there is no place in it for an error, so the first ends the command.
+
+    \b
+    Examples:
+      xlmr embed 'good morning' 'guten Morgen'
+      xlmr embed --level word --layer 2 --json 'Das ist gut.'
+      xlmr embed --input sentences.txt --output vectors.npy --unit --dtype float16
+    """
+    if output and as_json:
+        raise click.UsageError("--json prints, and --output writes to a file: one of them.")
+    if output and output.suffix.lower() not in FORMATS:
+        raise click.UsageError(f"--output is {output.name!r}; wanted a name that ends in one of {', '.join(FORMATS)}.")
+    source = texts_in(texts, file)
+    options["layers"] = layers or None
+    from xlmr.cli import jobs, printing
+    from xlmr.tasks.embeddings import embedder
+
+    if output:
+        return write(source, jobs.Job(model, embedder, options, itself), workers, output)
+    return jobs.run(
+        source, jobs.Job(model, embedder, options, printing.embedding_json if as_json else printing.embedding), workers, as_json
+    )
+
+
+def itself(text: str, answer: Any) -> Any:
+    """An answer, which a file takes as it is."""
+    return answer
+
+
+def write(source: Source, job: Job[Any], count: int, path: Path) -> int:
+    """Do a job and write a file, whose name is printed. Gives the exit status."""
+    import xlmr
+    from xlmr import writers
+    from xlmr.cli import jobs, printing
+    from xlmr.errors import BadInput
+    from xlmr.tasks.embeddings import plan
+
+    model = xlmr.load(**job.model)
+    made = plan(model, **job.options)
+    failed = 0
+    with writers.open(path, made.level, made.form) as writer:
+        for line, of in printing.progress(jobs.answered(source, jobs.start(job, count, model)), elsewhere=True):
+            writer.write(writers.Row(line.number, str(line.text), of))
+            failed += isinstance(of, BadInput)
+    say(str(path))
+    if failed:
+        click.echo(f"xlmr: {failed:,} of the {source.unit}s could not be answered; each has its error in its place", file=sys.stderr)
+    return int(bool(failed))
+
+
+@click.command()
+@click.argument("source", metavar="TEXT")
+@click.argument("target", metavar="TEXT")
+@click.option("--layer", type=int, metavar="N", help="Whose states are compared; without it, the one that aligns best.")
+@click.option(
+    "--method", type=click.Choice(METHODS), default=METHODS[0], show_default=True, help="Each other's most similar; or more pairs."
+)
+@json_option
+@model_options
+def align(source: str, target: str, layer: int | None, method: str, as_json: bool, model: Model) -> None:
+    """Which words of a TEXT and of its translation, the second TEXT, belong together.
+
+    With --json: {"pairs": [[i, j, score], …], "words": [[…], […]]}, where i and j count the words of either text from 0.
+
+    \b
+    Examples:
+      xlmr align 'The cat sleeps.' 'Die Katze schläft.'
+      xlmr align --method itermax --json 'I read a book.' '我看书。'
+    """
+    import xlmr
+    from xlmr.cli import printing
+
+    found = xlmr.load(**model).align(source, target, layer=layer, method=method)
+    say(printing.alignment_json(found) if as_json else printing.alignment(found))
