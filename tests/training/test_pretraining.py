@@ -257,3 +257,29 @@ def test_a_trunk_that_was_not_written_is_written_on_resuming(write_recipe: Recip
     assert not (tmp_path / "run" / "trunk").exists()
     pretrain(recipe, resume=True)
     assert json.loads((tmp_path / "run" / "trunk" / "state.json").read_text())["step"] == 6
+
+
+def test_a_run_made_longer_keeps_its_trunk(write_recipe: Recipe, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path / "run", optimiser="decay = 0.5\nfull_softmax = 0.0")
+    text = recipe.read_text()
+    for steps in (13, 14):  # the rate of both falls from step 7 on
+        recipe.write_text(text.replace("tokens = 12288", f"tokens = {1024 * steps}"))
+        pretrain(recipe, resume=steps == 14)
+        assert json.loads((tmp_path / "run" / "trunk" / "state.json").read_text())["step"] == 7
+
+
+def test_a_kill_while_the_log_is_cut_leaves_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"step": 1}\n{"step": 2}\n{"st')
+
+    def killed(self: Path, text: str, **_: str) -> None:
+        self.open("w").close()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_text", killed)
+        with pytest.raises(KeyboardInterrupt):
+            loop._cut_log(path, 1)
+    assert path.read_text() == '{"step": 1}\n{"step": 2}\n{"st'
+    loop._cut_log(path, 1)
+    assert path.read_text() == '{"step": 1}\n'
