@@ -8,13 +8,15 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from accelerate.state import AcceleratorState
+from safetensors import safe_open
 from tales import write
 
 from xlmr import checkpoint
@@ -105,6 +107,25 @@ def test_accumulation_changes_no_masked_loss(write_recipe: Recipe, tmp_path: Pat
     pretrain(write_recipe(tmp_path / "whole", objective="contrast = 0.0"))
     for a, b in zip(losses(tmp_path / "parts"), losses(tmp_path / "whole"), strict=True):
         assert a["masked"] == pytest.approx(b["masked"], abs=1e-4)
+
+
+@pytest.fixture
+def another_precision() -> Iterator[None]:
+    """accelerate keeps one precision for a whole process."""
+    AcceleratorState._reset_state()
+    yield
+    AcceleratorState._reset_state()
+
+
+@pytest.mark.usefixtures("another_precision")
+def test_bf16_learns_what_fp32_does_and_keeps_weights_in_fp32(straight: Path, write_recipe: Recipe, tmp_path: Path) -> None:
+    made = pretrain(write_recipe(tmp_path / "half", top='precision = "bf16"'))
+    found, wanted = losses(tmp_path / "half"), losses(straight)
+    assert [line["masked"] for line in found] == pytest.approx([line["masked"] for line in wanted], abs=0.05)
+    assert [line["contrast"] for line in found] == pytest.approx([line["contrast"] for line in wanted], abs=0.05)
+    assert found != wanted
+    with safe_open(made / "model.safetensors", "np") as stored:
+        assert {stored.get_slice(name).get_dtype() for name in stored.keys()} == {"F32"}  # noqa: SIM118
 
 
 def test_two_processes_give_the_losses_of_one(straight: Path, write_recipe: Recipe, tmp_path: Path) -> None:
