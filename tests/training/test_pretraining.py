@@ -128,6 +128,12 @@ def test_bf16_learns_what_fp32_does_and_keeps_weights_in_fp32(straight: Path, wr
         assert {stored.get_slice(name).get_dtype() for name in stored.keys()} == {"F32"}  # noqa: SIM118
 
 
+def test_accumulation_is_the_recipes_alone(straight: Path, write_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")  # as a user's settings for `accelerate launch` may say
+    pretrain(write_recipe(tmp_path / "run"))
+    assert losses(tmp_path / "run") == losses(straight)
+
+
 def test_two_processes_give_the_losses_of_one(straight: Path, write_recipe: Recipe, tmp_path: Path) -> None:
     """From an empty folder: vocabulary and static start too are made once, while the other process waits."""
     (tmp_path / "run.py").write_text(TWO.format(recipe=str(write_recipe(tmp_path / "two"))))
