@@ -78,6 +78,15 @@ def test_contrast_is_least_where_translations_meet() -> None:
     torch.testing.assert_close(contrast(a, 3 * a, 0.1), contrast(a, a, 0.1))
 
 
+def test_contrast_is_as_exact_in_half_precision() -> None:
+    torch.manual_seed(0)
+    a, others = torch.randn(2, 8, 16)
+    b, others = a + 3 * torch.randn(8, 16), F.normalize(others, dim=-1)
+    whole = contrast(a, b, 0.01, others)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert contrast(a, b, 0.01, others) == whole
+
+
 @pytest.mark.parametrize("pairs", [0, 1, 2])
 def test_losses_find_picks_and_pairs_wherever_packing_puts_them(pairs: int) -> None:
     torch.manual_seed(0)
@@ -143,6 +152,8 @@ def test_a_part_may_be_empty() -> None:
     assert not empty.ids
     masked, contrasted = losses(inputs(empty, CONFIG, CPU))
     assert masked == contrasted == 0
+    (masked + contrasted).backward()  # the other processes wait for each of its gradients
+    assert not [name for name, of in losses.named_parameters() if of.grad is None]
 
 
 def test_places_to_predict_are_not_contrasted() -> None:

@@ -8,13 +8,15 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from accelerate.state import AcceleratorState
+from safetensors import safe_open
 from tales import write
 
 from xlmr import checkpoint
@@ -105,6 +107,31 @@ def test_accumulation_changes_no_masked_loss(write_recipe: Recipe, tmp_path: Pat
     pretrain(write_recipe(tmp_path / "whole", objective="contrast = 0.0"))
     for a, b in zip(losses(tmp_path / "parts"), losses(tmp_path / "whole"), strict=True):
         assert a["masked"] == pytest.approx(b["masked"], abs=1e-4)
+
+
+@pytest.fixture
+def another_precision() -> Iterator[None]:
+    """accelerate keeps one precision for a whole process."""
+    AcceleratorState._reset_state()
+    yield
+    AcceleratorState._reset_state()
+
+
+@pytest.mark.usefixtures("another_precision")
+def test_bf16_learns_what_fp32_does_and_keeps_weights_in_fp32(straight: Path, write_recipe: Recipe, tmp_path: Path) -> None:
+    made = pretrain(write_recipe(tmp_path / "half", top='precision = "bf16"'))
+    found, wanted = losses(tmp_path / "half"), losses(straight)
+    assert [line["masked"] for line in found] == pytest.approx([line["masked"] for line in wanted], abs=0.05)
+    assert [line["contrast"] for line in found] == pytest.approx([line["contrast"] for line in wanted], abs=0.05)
+    assert found != wanted
+    with safe_open(made / "model.safetensors", "np") as stored:
+        assert {stored.get_slice(name).get_dtype() for name in stored.keys()} == {"F32"}  # noqa: SIM118
+
+
+def test_accumulation_is_the_recipes_alone(straight: Path, write_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")  # as a user's settings for `accelerate launch` may say
+    pretrain(write_recipe(tmp_path / "run"))
+    assert losses(tmp_path / "run") == losses(straight)
 
 
 def test_two_processes_give_the_losses_of_one(straight: Path, write_recipe: Recipe, tmp_path: Path) -> None:
@@ -257,3 +284,29 @@ def test_a_trunk_that_was_not_written_is_written_on_resuming(write_recipe: Recip
     assert not (tmp_path / "run" / "trunk").exists()
     pretrain(recipe, resume=True)
     assert json.loads((tmp_path / "run" / "trunk" / "state.json").read_text())["step"] == 6
+
+
+def test_a_run_made_longer_keeps_its_trunk(write_recipe: Recipe, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path / "run", optimiser="decay = 0.5\nfull_softmax = 0.0")
+    text = recipe.read_text()
+    for steps in (13, 14):  # the rate of both falls from step 7 on
+        recipe.write_text(text.replace("tokens = 12288", f"tokens = {1024 * steps}"))
+        pretrain(recipe, resume=steps == 14)
+        assert json.loads((tmp_path / "run" / "trunk" / "state.json").read_text())["step"] == 7
+
+
+def test_a_kill_while_the_log_is_cut_leaves_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"step": 1}\n{"step": 2}\n{"st')
+
+    def killed(self: Path, text: str, **_: str) -> None:
+        self.open("w").close()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_text", killed)
+        with pytest.raises(KeyboardInterrupt):
+            loop._cut_log(path, 1)
+    assert path.read_text() == '{"step": 1}\n{"step": 2}\n{"st'
+    loop._cut_log(path, 1)
+    assert path.read_text() == '{"step": 1}\n'

@@ -44,6 +44,7 @@ def test_the_recipe_makes_a_model_of_the_size_that_ships() -> None:
         ('output = "x"\n[optimiser]\ntokens = 0', r"optimiser\.tokens is 0, wanted 1 or more"),
         ('output = "x"\n[optimiser]\ndecay = 1.5', r"optimiser\.decay is 1\.5, wanted from 0 to 1"),
         ('output = "x"\n[objective]\ntemperature = 0', r"objective\.temperature is 0\.0, wanted above 0"),
+        ('output = "x"\n[optimiser]\nclip = 0', r"optimiser\.clip is 0\.0, wanted above 0"),
         ('output = "x"\n[data]\nheldout_lines = 0', r"data\.heldout_lines is 0, wanted 1 or more"),
         ('output = "x"\n[sizes]\ndropout = 1.0', r"sizes\.dropout is 1\.0, wanted from 0 up to 1"),
         ('output = "x"\n[optimiser]\nrate = inf', r"optimiser\.rate is inf, wanted 0 or more"),

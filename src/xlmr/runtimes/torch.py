@@ -273,7 +273,8 @@ class Layer(nn.Module):
         parts = (self.query, self.key, self.value)
         qkv = F.linear(x, torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts]))
         inside = qkv.split([bucket.size for bucket in buckets])
-        return torch.cat([self._attend_bucket(of, bucket) for of, bucket in zip(inside, buckets, strict=True)]) if buckets else x
+        read = [self._attend_bucket(of, bucket) for of, bucket in zip(inside, buckets, strict=True)]
+        return torch.cat(read) if read else qkv[:, : x.shape[1]]  # of no tokens too every weight has a gradient, which processes wait for
 
     def _attend_bucket(self, qkv: Tensor, bucket: Bucket) -> Tensor:
         padded = qkv if bucket.places is None else qkv.index_select(0, bucket.places)

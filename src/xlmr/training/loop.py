@@ -201,10 +201,11 @@ def _resume(task: Task, optimisers: Sequence[Optimizer], plan: Plan, accelerator
     states.load(found, accelerator.unwrap_model(task.model), optimisers)
     task.restore(raw["task"])
     progress = Progress(**{name: raw[name] for name in KEPT})
+    accelerator.wait_for_everyone()  # nothing is moved that another process reads
     if accelerator.is_main_process:
         _cut_log(plan.folder / "log.jsonl", progress.step)
         if progress.step == plan.steps - plan.decay:  # in case the run was killed between state and trunk
-            _keep_trunk(plan.folder)
+            _keep_trunk(found, plan.folder / "trunk")
     return progress
 
 
@@ -215,16 +216,16 @@ def _save(task: Task, optimisers: Sequence[Optimizer], plan: Plan, accelerator: 
         raw |= {name: getattr(progress, name) for name in KEPT}
         states.save(plan.folder / "state", accelerator.unwrap_model(task.model), optimisers, raw)
         if progress.step == plan.steps - plan.decay:
-            _keep_trunk(plan.folder)
+            _keep_trunk(plan.folder / "state", plan.folder / "trunk")
     accelerator.wait_for_everyone()
 
 
-def _keep_trunk(folder: Path) -> None:
+def _keep_trunk(state: Path, trunk: Path) -> None:
     """A copy of the state, from which a longer plan can go on."""
-    copy = folder / "trunk.partial"
+    copy = trunk.with_name("trunk.partial")
     shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(states.find(folder / "state") or folder / "state", copy)
-    states.replace(copy, folder / "trunk")
+    shutil.copytree(state, copy)
+    states.replace(copy, trunk)
 
 
 def _log(plan: Plan, progress: Progress, accelerator: Accelerator, bar: Any) -> None:
@@ -246,4 +247,6 @@ def _write(plan: Plan, accelerator: Accelerator, line: Mapping[str, Any]) -> Non
 def _cut_log(path: Path, step: int) -> None:
     """Drop lines later than the state, which the run will write again."""
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-    path.write_text("".join(line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step), encoding="utf-8")
+    partial = path.with_suffix(".partial")  # killed here, the run keeps its log
+    partial.write_text("".join(line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step), encoding="utf-8")
+    partial.replace(path)

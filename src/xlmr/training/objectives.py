@@ -140,14 +140,16 @@ def pool(states: Tensor, packed: Packed, hidden: Tensor | None = None) -> Tensor
 def contrast(a: Tensor, b: Tensor, temperature: float, others: Tensor | None = None) -> Tensor:
     """InfoNCE both ways (van den Oord et al. 2018, equation 4): each vector's translation among all in the batch, and `others`.
 
-    `a` and `b` are `[pairs, width]`, `others` `[vectors, width]`, which are of length 1.
+    `a` and `b` are `[pairs, width]`, `others` `[vectors, width]`, which are of length 1. Worked in float32 also where autocast is on:
+    bfloat16 has cosines to two digits, and the temperature makes the rest of them large.
     """
     if not len(a):
         return a.sum() * 0
-    a, b = (F.normalize(of.float(), dim=-1) for of in (a, b))
-    more = a[:0] if others is None else others
     wanted = torch.arange(len(a), device=a.device)
-    both = [F.cross_entropy(one @ torch.cat([other, more]).T / temperature, wanted) for one, other in ((a, b), (b, a))]
+    with torch.autocast(a.device.type, enabled=False):
+        a, b = (F.normalize(of.float(), dim=-1) for of in (a, b))
+        more = a[:0] if others is None else others
+        both = [F.cross_entropy(one @ torch.cat([other, more]).T / temperature, wanted) for one, other in ((a, b), (b, a))]
     return torch.stack(both).mean()
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import tokenizers
 import torch
 from accelerate import Accelerator
+from accelerate.utils import GradientAccumulationPlugin
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -43,7 +44,8 @@ def run(recipe: Recipe, *, start: str | None = None, resume: bool = False) -> Pa
     Raises BadRecipe.
     """
     folder = Path(recipe.output)
-    accelerator = Accelerator(mixed_precision=recipe.precision)
+    one = GradientAccumulationPlugin(num_steps=1)  # the parts are the recipe's; what `accelerate launch` is set to divides nothing
+    accelerator = Accelerator(mixed_precision=recipe.precision, gradient_accumulation_plugin=one)
     if not resume:
         with accelerator.main_process_first():
             beginning.prepare(recipe, start)

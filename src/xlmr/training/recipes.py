@@ -126,7 +126,8 @@ class Objective:
     """Sentences of earlier steps that a translation is also told from (Wang et al. 2020, cross-batch memory)."""
     temperature: float = 0.05
     joined: float = 0.1
-    """Share of the monolingual tokens in lines joined to long sequences, so that every position is learnt."""
+    """Share of the monolingual tokens in lines joined to long sequences, so that every position is learnt; one sequence a step at least,
+    unless 0, which is more where batches are small."""
     longest: int = 128
     """Tokens of an example that is not joined."""
     negatives: int = 8_192
@@ -151,6 +152,7 @@ class Optimiser:
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.999)
     clip: float = 1.0
+    """The gradient's largest norm."""
     full_softmax: float = 0.1
     """Last share of the run, in which every piece is compared with."""
     accumulate: int = 1
@@ -213,7 +215,7 @@ RANGES: dict[Range, str] = {
     FROM_ONE: "log evaluate data.heldout_lines data.heldout_ids vocabulary.size vocabulary.characters sizes.width sizes.layers sizes.heads "
     "sizes.inner sizes.positions static.pairs neighbours.batch neighbours.negatives neighbours.every neighbours.pairs objective.batch "
     "optimiser.tokens optimiser.accumulate",
-    ABOVE_ZERO: "static.temperature neighbours.temperature objective.temperature",
+    ABOVE_ZERO: "static.temperature neighbours.temperature objective.temperature optimiser.clip",
     SHARE: "vocabulary.coverage neighbours.parallel neighbours.hidden objective.parallel objective.tlm objective.masked "
     "objective.tlm_masked objective.whole_word objective.joined optimiser.decay optimiser.full_softmax",
     BELOW_ONE: "sizes.dropout",
