@@ -55,7 +55,7 @@ VARIANTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
 
 @click.command(help=__doc__)
 @click.argument("names", nargs=-1, metavar="[VARIANT…]", type=click.Choice(list(VARIANTS)))
-@click.option("--tokens", default=500_000, show_default=True, help="Length of each run.")
+@click.option("--tokens", default=400_000, show_default=True, help="Length of each run.")
 def main(names: tuple[str, ...], tokens: int) -> None:
     """Make the runs, print the table."""
     recipe = recipes.read(RECIPE)
