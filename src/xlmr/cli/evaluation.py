@@ -10,7 +10,12 @@ from xlmr.cli.terminal import say
 
 @click.group(context_settings=SETTINGS)
 def evaluate() -> None:
-    """Measure a model: a score for each language, and their mean."""
+    """Measure a model: a score for each language, and their mean.
+
+    \b
+    Examples:
+      xlmr evaluate language texts.tsv
+    """
 
 
 @evaluate.command()

@@ -12,7 +12,12 @@ from xlmr.cli.terminal import say
 
 @click.group(context_settings=SETTINGS)
 def fit() -> None:
-    """Fit something to a model, which is then kept beside its weights. Needs the extra `train`."""
+    """Fit something to a model, which is then kept beside its weights. Needs the extra `train`.
+
+    \b
+    Examples:
+      xlmr fit languages --model my-model --data texts.tsv --output my-model
+    """
 
 
 @fit.command()
