@@ -33,7 +33,10 @@ NUMBER = re.compile(r"\d+\.\d+")
 TABLES: Mapping[str, Callable[[], str | None]] = runpy.run_path(str(ROOT / "recipes" / "tables.py"))["TABLES"]
 TOLERANCE = 0.02  # other processors add up in another order
 
-FOLDERS = {"schemas": "JSON Schemas of the answers", "small": "the model inside: config.json, tokenizer.json, model.safetensors"}
+FOLDERS = {
+    "schemas": "JSON Schemas of the answers",
+    "small": "the model inside: config.json, tokenizer.json, model.safetensors, languages.safetensors",
+}
 
 
 def refreshed(page: str) -> str:
