@@ -13,7 +13,7 @@ FILE = Path(__file__).with_name("sentences.tsv")
 
 def sentences() -> list[tuple[str, str]]:
     """Languages with sentences."""
-    return [(language, str(line.text)) for line, language in texts.labelled(FILE, "lang")]
+    return [(language, text) for _, (language, text) in texts.rows(FILE, "lang", "text")]
 
 
 def fitted(folder: Path) -> Path:

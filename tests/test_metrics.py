@@ -43,6 +43,29 @@ def test_equal_vectors_are_not_found():
     assert metrics.retrieval(same, same) == (0.1, 0.1)
 
 
+@given(st.integers(1, 12), st.integers(1, 40), st.integers(0, 100))
+def test_retrieval_is_the_same_in_blocks(rows, held, seed):
+    dice = np.random.default_rng(seed)
+    a, b = (dice.standard_normal((4, 3))[dice.integers(4, size=rows)] for _ in range(2))  # many rows are equal
+    there, back = (np.array([int(np.flatnonzero(np.isclose(of, of.max()))[0]) for of in near]) for near in cosines(a, b))
+    own = np.arange(rows)
+    assert metrics.retrieval(a, b, held=held) == ((there == own).mean(), (back == own).mean())
+
+
+def cosines(a, b):
+    """Both ways, a pair of rows at a time."""
+    unit = [side / np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-12) for side in (a, b)]
+    near = np.array([[float(x @ y) for y in unit[1]] for x in unit[0]])
+    return near, near.T
+
+
+def test_of_equal_rows_the_first_is_the_answer():
+    a = np.random.default_rng(2).standard_normal((700, 33)).astype(np.float32)
+    a[350:] = a[:350]
+    for held in (1, 5_000, 1 << 24):
+        assert metrics.retrieval(a, a, held=held) == (0.5, 0.5)
+
+
 def test_f1_is_the_harmonic_mean_of_precision_and_recall():
     found, wanted = np.array(["a", "a", "b", "c"]), np.array(["a", "b", "b", "b"])
     assert metrics.f1(found, wanted, "a") == pytest.approx(2 / (1 / 0.5 + 1 / 1))

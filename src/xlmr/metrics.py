@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+HELD = 1 << 24
+"""Numbers of a table that are worked out at a time, about."""
+
 
 def accuracy(found: np.ndarray, wanted: np.ndarray) -> float:
     """Share of answers that are right; not a number where there are none."""
@@ -18,16 +21,33 @@ def ranks(scores: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     return ahead
 
 
-def retrieval(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+def retrieval(a: np.ndarray, b: np.ndarray, *, held: int = HELD) -> tuple[float, float]:
     """Share of rows whose nearest row of the other side, by cosine, is their own: from `a` to `b`, and from `b` to `a`.
 
-    Row i of `a` belongs to row i of `b`, `[rows, width]` each (Artetxe and Schwenk 2019, section 4.3).
-    Of equally near rows the first is taken.
+    Row i of `a` belongs to row i of `b`, `[rows, width]` each (Artetxe and Schwenk 2019, section 4.3). There is one right answer, as in
+    XTREME (Hu et al. 2020): of equally near rows the first is taken, so a row that has come before, the same in every number, is never
+    found. About `held` cosines are worked out at a time.
     """
     a, b = (side / np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-12) for side in (a, b))
-    near = a @ b.T
-    own = np.arange(len(near))
-    return accuracy(near.argmax(1), own), accuracy(near.argmax(0), own)
+    there, back, best = np.zeros(len(a), np.int64), np.zeros(len(b), np.int64), np.full(len(b), -np.inf)
+    rows = max(1, held // max(1, len(b)))
+    for begin in range(0, len(a), rows):
+        near = a[begin : begin + rows] @ b.T
+        there[begin : begin + rows] = near.argmax(1)
+        nearest = near.argmax(0)
+        cosine = near[nearest, np.arange(len(b))]
+        back[cosine > best] = begin + nearest[cosine > best]
+        best = np.maximum(best, cosine)
+    own = np.arange(len(a))
+    return accuracy(_first(b)[there], own), accuracy(_first(a)[back], own)
+
+
+def _first(rows: np.ndarray) -> np.ndarray:
+    """For each row the number of the first that is the same, int64. Cosines of equal rows may differ by a rounding, so they cannot tell."""
+    whole = np.ascontiguousarray(rows).view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
+    _, first, of = np.unique(whole, return_index=True, return_inverse=True)
+    found: np.ndarray = first[of]
+    return found
 
 
 def f1(found: np.ndarray, wanted: np.ndarray, label: object) -> float:

@@ -63,19 +63,20 @@ def read(path: Path, field: str = FIELD) -> Iterator[Line]:
         raise BadInput(f"{path}: {error}") from None
 
 
-def labelled(path: Path, label: str) -> Iterator[tuple[Line, str]]:
-    """The texts of a table or of JSON objects, each with what a second column or key, `label`, says of it.
+def rows(path: Path, *fields: str) -> Iterator[tuple[int, list[str]]]:
+    """Several columns of a table, or keys of JSON objects: each row's number and texts.
 
     Raises BadInput where the file cannot be read, BadLine, with its number, where a line cannot: half a set of examples is none.
     """
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in UNPACKED]
     if suffixes[-1:] not in ([kind] for kind in KINDS):
-        raise BadInput(f"{path}: wanted texts with their {label}: a table, .tsv or .csv, or .jsonl, with {FIELD!r} and {label!r}")
-    for line, said in zip(read(path), read(path, label), strict=True):
-        for part in (line, said):
+        wanted = " and ".join([", ".join(map(repr, fields[:-1])), repr(fields[-1])])
+        raise BadInput(f"{path}: wanted a table, {', '.join(KINDS)}, with {wanted}")
+    for row in zip(*(read(path, field) for field in fields), strict=True):
+        for part in row:
             if isinstance(part.text, BadLine):
                 raise BadLine(f"{path}: line {part.number}: {part.text}")
-        yield line, str(said.text)
+        yield row[0].number, [str(part.text) for part in row]
 
 
 def standard_input(file: IO[bytes]) -> Iterator[Line | Pause]:

@@ -111,7 +111,7 @@ def test_wrong_data_are_told_with_their_line(run, speaking, tmp_path, content, c
 def test_data_without_languages_are_no_data(run, speaking, tmp_path):
     path = tmp_path / "a.txt"
     path.touch()
-    assert "wanted texts with their lang" in run("evaluate", "language", "--model", speaking, path).err
+    assert "with 'lang' and 'text'" in run("evaluate", "language", "--model", speaking, path).err
 
 
 def test_a_classifier_is_fitted_and_the_model_stays_as_it_is(run, tiny, tmp_path):

@@ -2,6 +2,7 @@
 
 import pytest
 
+import xlmr
 from xlmr import encoder as encoders
 from xlmr.evaluation.benchmarks import Line
 
@@ -24,6 +25,11 @@ ein gut Buch
 @pytest.fixture(scope="session")
 def encoder(tiny):
     return encoders.load(tiny, threads=1)
+
+
+@pytest.fixture(scope="session")
+def model(tiny):
+    return xlmr.load(tiny, threads=1)
 
 
 @pytest.fixture(scope="session")

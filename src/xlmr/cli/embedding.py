@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xlmr.cli.options import Model, Source, json_option, model_options, text_options, texts_in, workers_option
+from xlmr.cli.options import Model, Source, json_option, model_options, text_options, texts_in, with_options, workers_option
 from xlmr.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -22,8 +22,7 @@ DTYPES = ("float32", "float16", "int8", "binary")
 FORMATS = (".npy", ".parquet", ".jsonl")
 METHODS = ("mutual", "itermax")
 
-OPTIONS = (
-    click.option("--level", type=click.Choice(LEVELS), default=LEVELS[0], show_default=True, help="What has a vector."),
+TEXT_OPTIONS = (
     click.option(
         "--layer", "layers", type=int, multiple=True, metavar="N", help="0: the embeddings, -1: the last. Again for several, side by side."
     ),
@@ -33,18 +32,26 @@ OPTIONS = (
         type=click.Choice(POOLINGS),
         help="From the states of a text or a word to its vector; `cls` of texts, `first` of words.",
     ),
+    click.option("--prompt", metavar="NAME", help="The model's prompt of that name before each text."),
+)
+"""What the vectors of texts are."""
+OPTIONS = (
+    click.option("--level", type=click.Choice(LEVELS), default=LEVELS[0], show_default=True, help="What has a vector."),
+    *TEXT_OPTIONS,
     click.option("--size", type=click.IntRange(1), metavar="N", help="Keep the first N numbers."),
     click.option("--unit", is_flag=True, help="Vectors of length 1."),
     click.option("--dtype", type=click.Choice(DTYPES), default=DTYPES[0], show_default=True, help="How numbers are stored."),
-    click.option("--prompt", metavar="NAME", help="The model's prompt of that name before each text."),
 )
 
 
 def vector_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Which vectors, and in which form: those of `OPTIONS`."""
-    for option in reversed(OPTIONS):
-        command = option(command)
-    return command
+    return with_options(command, OPTIONS)
+
+
+def text_vector_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Which vectors of texts: those of `TEXT_OPTIONS`."""
+    return with_options(command, TEXT_OPTIONS)
 
 
 @click.command()

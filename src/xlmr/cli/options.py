@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from itertools import chain, islice
@@ -24,6 +24,9 @@ SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 RUNTIMES = ("onnx", "torch")
 MASKINGS = ("word-l2r", "token")
 
+LANGUAGE, SIDES = "lang", ("source", "english")
+"""Columns of labelled data: whose row is in which language; a sentence and its translation."""
+
 Command = Callable[..., Any]
 Model = Mapping[str, Any]
 """What `xlmr.load` takes."""
@@ -35,6 +38,13 @@ class Source:
 
     lines: Iterator[Line | Pause]
     unit: str
+
+
+def with_options(command: Command, options: Sequence[Command]) -> Command:
+    """A command with several options, whose help shows them in their order."""
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def text_options(command: Command) -> Command:
@@ -82,9 +92,7 @@ def workers_option(command: Command) -> Command:
 
 def filling_options(command: Command) -> Command:
     """What masks are filled with, and how it is searched for: those of `FILLING`."""
-    for option in reversed(FILLING):
-        command = option(command)
-    return command
+    return with_options(command, FILLING)
 
 
 FILLING = (
@@ -133,19 +141,40 @@ def labelled_in(sources: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     Raises BadInput for a language that is not known and BadLine for a line that cannot be read, each with its file.
     """
     for source in sources:
-        language, equals, name = source.partition("=")
-        if equals and not Path(source).exists():
-            code = find(language).code
-            for line in texts_of.read(Path(name)):
-                if isinstance(line.text, BadLine):
-                    raise BadLine(f"{name}: line {line.number}: {line.text}")
-                yield code, line.text
+        code, path = _named(source)
+        if code is None:
+            yield from ((language, text) for language, (text,) in _by_language(path, "text"))
             continue
-        for line, language in texts_of.labelled(Path(source), "lang"):
-            try:
-                yield find(language).code, str(line.text)
-            except BadInput as error:
-                raise BadLine(f"{source}: line {line.number}: {error}") from None
+        for line in texts_of.read(path):
+            if isinstance(line.text, BadLine):
+                raise BadLine(f"{path}: line {line.number}: {line.text}")
+            yield code, line.text
+
+
+def pairs_in(sources: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
+    """Languages with sentences and their English: of files with `lang`, `source` and `english`; of `LANG=FILE`, with the last two.
+
+    Raises as `labelled_in`.
+    """
+    for source in sources:
+        code, path = _named(source)
+        rows = _by_language(path, *SIDES) if code is None else ((code, row) for _, row in texts_of.rows(path, *SIDES))
+        yield from ((language, ours, english) for language, (ours, english) in rows)
+
+
+def _named(source: str) -> tuple[str | None, Path]:
+    """The language and the path of `LANG=FILE`; of a file whose rows say their language, the path alone."""
+    language, equals, name = source.partition("=")
+    return (find(language).code, Path(name)) if equals and not Path(source).exists() else (None, Path(source))
+
+
+def _by_language(path: Path, *fields: str) -> Iterator[tuple[str, list[str]]]:
+    """Rows of a file with their languages."""
+    for number, (language, *row) in texts_of.rows(path, LANGUAGE, *fields):
+        try:
+            yield find(language).code, row
+        except BadInput as error:
+            raise BadLine(f"{path}: line {number}: {error}") from None
 
 
 def texts_in(texts: tuple[str, ...], file: Path | None) -> Source:

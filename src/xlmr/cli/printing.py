@@ -19,6 +19,7 @@ from xlmr.cli.terminal import say, visible
 from xlmr.config import Config
 from xlmr.errors import BadInput
 from xlmr.evaluation.labelled import Evaluated
+from xlmr.evaluation.retrieval import Retrieved
 from xlmr.heads import vectors
 from xlmr.heads.vectors import Dense, Normalize, Pooling, Recipe, Unknown
 from xlmr.languages import LANGUAGES
@@ -101,6 +102,16 @@ def evaluated(found: Evaluated) -> str:
     """A score for each language and their mean, for people."""
     rows = [f"  {code:8}{share(of)} {bar(of)} {_named(code)}".rstrip() for code, of in found.languages.items()]
     return "\n".join([f"{click.style(found.task, bold=True)}  {found.metric}", *rows, f"  {'mean':8}{share(found.mean)}"])
+
+
+def retrieved(found: Retrieved) -> str:
+    """The accuracy of each language, both ways, and among how many pairs; and their mean, for people."""
+    head = f"{click.style(found.task, bold=True)}  {found.metric}, the mean of both ways; to and from English; pairs"
+    rows = [
+        f"  {code:8}{share(of.accuracy)} {bar(of.accuracy)} {share(of.to_english)} {share(of.from_english)} {of.pairs:7,}  {_named(code)}"
+        for code, of in found.pools.items()
+    ]
+    return "\n".join([head, *(row.rstrip() for row in rows), f"  {'mean':8}{share(found.mean)}"])
 
 
 def evaluated_json(found: Evaluated) -> dict[str, Any]:
