@@ -1,6 +1,6 @@
 """Texts in files: one in each line, in the JSON object of each line, or in a column of a table; also compressed.
 
-Files are read a line at a time, so their size does not matter.
+Files are read a line or a few rows at a time, so their size does not matter.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ class Line:
 
 
 def read(path: Path, field: str = FIELD) -> Iterator[Line]:
-    """The texts of a file: `.jsonl`, `.csv` and `.tsv` are known by their names, any other has a text in each line.
+    """The texts of a file: `.jsonl`, `.csv`, `.tsv` and `.parquet` are known by their names, any other has a text in each line.
 
     `field` is the key of the objects, or the column of the table, that is taken. Behind `.gz` and `.xz` files are
     unpacked. A line that cannot be read gives a BadLine in its place.
 
-    Raises BadInput where the file cannot be read at all.
+    Raises BadInput where the file cannot be read at all, MissingExtra where it is Parquet and that package is missing.
     """
     suffixes = [suffix.lower() for suffix in path.suffixes]
     opened = UNPACKED.get(suffixes[-1]) if suffixes else None
     kind = "".join(suffixes[:-1][-1:] if opened else suffixes[-1:])
-    if kind in REFUSED:
-        raise BadInput(f"{path}: {REFUSED[kind]}")
+    if kind in REFUSED or (opened and kind == PARQUET):
+        raise BadInput(f"{path}: {REFUSED.get(kind, PACKED_TWICE)}")
     try:
         with opened(path) if opened else path.open("rb") as file:
             yield from KINDS[kind](file, field) if kind in KINDS else plain(file)
@@ -114,6 +114,18 @@ def table(file: IO[bytes], field: str, dialect: type[csv.Dialect]) -> Iterator[L
     while (row := _row(rows, lines)) is not None:
         if row:
             yield Line(rows.line_num, row if isinstance(row, BadLine) else _cell(row, column, field))
+
+
+def columns(file: IO[bytes], field: str) -> Iterator[Line]:
+    """The rows of a Parquet file, numbered from 1, with such a column."""
+    from xlmr import parquet  # an extra's, and slow to import
+
+    for number, value in enumerate(parquet.column(file, field), start=1):
+        yield Line(number, BadLine(f"{field!r} is null, wanted a text") if value is None else _bounded(value))
+
+
+def _bounded(value: bytes) -> str | BadLine:
+    return _decoded(value) if len(value) <= LINE else BadLine(f"the text has more than {LINE:,} bytes")
 
 
 def _plain(lines: Iterable[tuple[int, bytes | BadLine] | Pause]) -> Iterator[Line | Pause]:
@@ -245,6 +257,7 @@ class Tabs(csv.Dialect):
     delimiter, quoting, lineterminator = "\t", csv.QUOTE_NONE, "\n"
 
 
+PARQUET = ".parquet"
 UNPACKED: dict[str, Callable[[Path], Any]] = {  # both give an IO[bytes], though not both say so
     ".gz": gzip.GzipFile,
     ".xz": lambda path: io.BufferedReader(Xz(path)),
@@ -254,13 +267,14 @@ KINDS: dict[str, Callable[[IO[bytes], str], Iterator[Line]]] = {
     ".ndjson": json_lines,
     ".csv": partial(table, dialect=Commas),
     ".tsv": partial(table, dialect=Tabs),
+    PARQUET: columns,
 }
 PACKED = "is packed in a way that is not read here; unpack it, or pack it as .gz or .xz"
+PACKED_TWICE = "is Parquet, which packs its columns itself, packed once more; unpack it"
 REFUSED = {
     ".zip": PACKED,
     ".bz2": PACKED,
     ".zst": PACKED,
     ".xlsx": "is a spreadsheet; save its texts as .csv, in a column called 'text'",
     ".json": "is one JSON value; write an object on each line and call it .jsonl",
-    ".parquet": "Parquet comes in a later version, with the extra `data`; write the texts as .jsonl or .csv",
 }

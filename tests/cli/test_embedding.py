@@ -112,6 +112,17 @@ def test_a_table_has_a_row_for_each_line(embed, model, tmp_path):
         np.testing.assert_allclose([word["vector"] for word in row["words"]], wanted.vectors.tolist(), atol=1e-5)
 
 
+def test_a_table_is_read_as_it_was_written(embed, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    (tmp_path / "in.txt").write_bytes(b"the cat\n\xff\n\xd0\xba\xd0\xbe\xd1\x82\n")
+    embed("--input", tmp_path / "in.txt", "--output", tmp_path / "one.parquet")
+    done = embed("--input", tmp_path / "one.parquet", "--output", tmp_path / "two.parquet")
+    assert (done.code, done.err) == (1, "xlmr: 1 of the lines could not be answered; each has its error in its place\n")
+    one, two = (parquet.read_table(tmp_path / name).to_pylist() for name in ("one.parquet", "two.parquet"))
+    assert [row | {"error": None} for row in one] == [row | {"error": None} for row in two]
+    assert two[1]["error"] == {"kind": "BadLine", "message": "'text' is null, wanted a text"}
+
+
 def test_several_processes_write_what_one_writes(tiny, tmp_path):
     (tmp_path / "in.txt").write_text("the cat\nкошка\n" * 20, encoding="utf-8")
     command = f"xlmr embed --model $MODEL --threads 1 --input {tmp_path}/in.txt --dtype int8 --output {tmp_path}"

@@ -16,7 +16,9 @@ from tempfile import TemporaryDirectory
 
 import mutations
 import numpy as np
+import pyarrow as pa
 import sentencepiece
+from pyarrow import parquet
 from safetensors.numpy import save as safetensors
 
 from xlmr import checkpoint, config, tensors, texts, tokenizer
@@ -174,8 +176,16 @@ CHANGES: Mapping[str, Callable[[Random, bytes], bytes]] = {
     "jsonl": change_lines,
     "gz": change_packed(partial(gzip.compress, mtime=0), gzip.decompress),
     "xz": change_packed(partial(lzma.compress, preset=1), lzma.decompress),
-    **dict.fromkeys(("txt", "csv", "tsv", "charsmap"), mutations.change_bytes),
+    **dict.fromkeys(("txt", "csv", "tsv", "parquet", "charsmap"), mutations.change_bytes),
 }
+
+
+def columns() -> bytes:
+    """A table in several groups of rows and in pages with checksums, a null among its texts."""
+    out = io.BytesIO()
+    table = pa.table({"id": [*range(30)], "text": [*LINES, None] * 5})
+    parquet.write_table(table, out, row_group_size=12, compression="zstd", use_dictionary=["text"], write_page_checksum=True)
+    return out.getvalue()
 
 
 def read_tokenizer(folder: Path) -> None:
@@ -243,5 +253,6 @@ TARGETS: Mapping[str, Target] = {
     "texts .csv": texts_in("a.csv", partial(table, ",")),
     "texts .tsv": texts_in("a.tsv", partial(table, "\t")),
     "texts .gz": texts_in("a.txt.gz", lambda: gzip.compress(plain(), mtime=0)),
+    "texts .parquet": texts_in("a.parquet", columns),
     "texts .xz": texts_in("a.txt.xz", lambda: lzma.compress(plain(), preset=1)),
 }  # fmt: skip

@@ -49,7 +49,7 @@ def with_options(command: Command, options: Sequence[Command]) -> Command:
 
 def text_options(command: Command) -> Command:
     """TEXT… and --input."""
-    kinds = "Lines of text, or .jsonl, .csv, .tsv with a `text`; also .gz, .xz."
+    kinds = "Lines of text, or .jsonl, .csv, .tsv, .parquet with a `text`; also .gz, .xz."
     command = click.option(
         "--input", "-i", "file", type=click.Path(path_type=Path), metavar="FILE", help=f"Read texts from a file, or `-`. {kinds}"
     )(command)
