@@ -17,6 +17,7 @@ from huggingface_hub import constants
 
 import xlmr
 from xlmr import checkpoint
+from xlmr.checkpoint import attachments
 from xlmr.errors import BadCheckpoint, NotAvailable, OtherArchitecture
 
 
@@ -279,6 +280,30 @@ def test_the_files_of_sentence_transformers_are_fetched_too(hub: Hub, tmp_path: 
     set_hub(monkeypatch, hub.url, tmp_path / "cache", offline=True)
     np.testing.assert_array_equal(xlmr.load(NAME, threads=1).embed("the cat", prompt="query"), vector)
     assert hub.asked == []
+
+
+def test_attachments_are_fetched_where_there_are_some(hub: Hub, speaking: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each revision its own: the first has none."""
+    hub.files[SECOND] |= {"languages.safetensors": (speaking / "languages.safetensors").read_bytes(), "calibration.safetensors": b"some"}
+    opened = checkpoint.open(NAME)
+    assert attachments.names(opened.folder) == ["calibration", "languages"]
+    assert got(hub)[-1] == "model.safetensors"
+    answer = xlmr.load(NAME, threads=1).identify_language("Der Schlüssel liegt auf dem Tisch.")
+    assert answer == xlmr.load(speaking, threads=1).identify_language("Der Schlüssel liegt auf dem Tisch.")
+    assert attachments.names(checkpoint.open(NAME, revision="v1").folder) == []
+    hub.asked.clear()
+    assert attachments.names(checkpoint.open(NAME, revision=FIRST).folder) == []
+    set_hub(monkeypatch, hub.url, tmp_path / "cache", offline=True)
+    assert xlmr.load(NAME, threads=1).identify_language("Der Schlüssel liegt auf dem Tisch.") == answer
+    assert hub.asked == []
+
+
+def test_attachments_that_come_with_a_later_commit_are_fetched(hub: Hub, speaking: Path) -> None:
+    hub.branches["main"] = FIRST
+    assert attachments.names(checkpoint.open(NAME).folder) == []
+    hub.files[SECOND]["languages.safetensors"] = (speaking / "languages.safetensors").read_bytes()
+    hub.branches["main"] = SECOND
+    assert attachments.names(checkpoint.open(NAME).folder) == ["languages"]
 
 
 def test_modules_outside_the_model_are_refused_before_its_weights_are_fetched(hub: Hub) -> None:

@@ -44,6 +44,15 @@ def test_info_tells_how_vectors_are_made(run, tiny, tmp_path):
     assert "text vectors  none (" in run("info", "--model", tmp_path / "model").out
 
 
+def test_info_names_what_lies_beside_the_weights(run, tiny, speaking):
+    (facts,) = run("info", "--model", speaking, "--json").lines
+    assert valid("info.json", facts)
+    assert facts["attachments"] == ["languages"]
+    assert "  attachments   languages\n" in run("info", "--model", speaking).out
+    assert run("info", "--model", tiny, "--json").lines[0]["attachments"] == []
+    assert "attachments" not in run("info", "--model", tiny).out
+
+
 def test_import_makes_a_folder_and_prints_it(run, tiny, tmp_path):
     assert run("import", tiny, "--output", tmp_path / "new").out == f"{tmp_path / 'new'}\n"
     assert run("info", "--model", tmp_path / "new").code == 0

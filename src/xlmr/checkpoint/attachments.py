@@ -26,6 +26,8 @@ from xlmr.errors import BadCheckpoint, BadInput
 
 VERSION = "1"
 SUFFIX = ".safetensors"
+NAMES = ("calibration", "languages")
+"""Those there are: what makes vectors of texts comparable, and the classifier of languages."""
 MOST_ARRAYS = 256
 LARGEST_FACTS = 1 << 20
 """Characters of JSON."""
@@ -71,6 +73,11 @@ class Attachments:
 def path_of(where: Path, name: str) -> Path:
     """Where an attachment of a model's folder lies."""
     return where / f"{name}{SUFFIX}"
+
+
+def names(where: Path) -> list[str]:
+    """The attachments that lie in a model's folder, whatever is in them."""
+    return [name for name in NAMES if path_of(where, name).is_file()]
 
 
 def read(checkpoint: Checkpoint, name: str, fit: str) -> Attachment:

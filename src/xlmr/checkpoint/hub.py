@@ -22,7 +22,7 @@ from huggingface_hub.errors import (
 )
 
 from xlmr import config as configs
-from xlmr.checkpoint import sentences, shards
+from xlmr.checkpoint import attachments, sentences, shards
 from xlmr.checkpoint.folder import ABANDONED, CONFIG, PICKLES, TOKENIZER, WEIGHTS, without_weights
 from xlmr.errors import BadCheckpoint, NotAvailable, XlmrError
 from xlmr.tokenizer import SENTENCEPIECE
@@ -48,7 +48,7 @@ def fetch(name: str, revision: str | None = None) -> Path:
             configs.read(config)
             if not _first(name, commit, (TOKENIZER, SENTENCEPIECE)):
                 raise BadCheckpoint(f"{where}: the hub has no {TOKENIZER} of it, nor {SENTENCEPIECE}; a checkpoint has {', '.join(FILES)}")
-            _sentences(name, commit)
+            _beside(name, commit)
             _weights(name, commit)
     except XlmrError:
         raise
@@ -67,13 +67,15 @@ def _first(name: str, commit: str, files: tuple[str, ...]) -> str | None:
     return next((file for file in files if _optional(name, commit, file)), None)
 
 
-def _sentences(name: str, commit: str) -> None:
-    """What sentence-transformers keeps beside the model: the list of its modules, what that names, and the settings."""
+def _beside(name: str, commit: str) -> None:
+    """What may lie beside the weights: sentence-transformers' list of modules, what that names and the settings; attachments."""
     whole = any(_cached(name, file, commit) for file in (WEIGHTS, shards.INDEX))
     try:
         if listed := _optional(name, commit, sentences.MODULES):
             for file in (*sentences.SETTINGS, *sentences.needed(listed)):
                 _optional(name, commit, file)
+        for attachment in attachments.NAMES:
+            _optional(name, commit, f"{attachment}{attachments.SUFFIX}")
     except LocalEntryNotFoundError:
         if not whole:  # a cache that others have filled holds what they needed; asked again when the hub is in reach
             raise

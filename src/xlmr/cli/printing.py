@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 import numpy as np
 
-from xlmr.checkpoint import Checkpoint, sentences
+from xlmr.checkpoint import Checkpoint, attachments, sentences
 from xlmr.cli.jobs import Shown, answered
 from xlmr.cli.options import Source
 from xlmr.cli.terminal import say, visible
@@ -176,6 +176,7 @@ def facts(name: str, found: Checkpoint) -> dict[str, Any]:
         "fills_masks": found.has_mlm_head,
         "head": found.task and {"task": found.task.task, "labels": list(found.task.labels)},
         "vectors": _vectors(sentences.read(found.folder, config), config),
+        "attachments": attachments.names(found.folder),
     }
 
 
@@ -190,6 +191,7 @@ def described(facts: dict[str, Any]) -> str:
         "fills masks": "yes" if facts["fills_masks"] else "no, it has no head for that",
         **({"head": _head(**facts["head"])} if facts["head"] else {}),
         "text vectors": _made(facts["vectors"]),
+        **({"attachments": ", ".join(facts["attachments"])} if facts["attachments"] else {}),
     }
     return "\n".join([click.style(facts["model"], bold=True), *(f"  {name:13} {value}" for name, value in rows.items())])
 
