@@ -78,11 +78,18 @@ class Classifier:
     """What it costs, in nats, that a word is of another class than the one before it."""
 
 
-def evidence(of: Classifier, texts: Evidence) -> np.ndarray:
-    """Evidence for each class, nats, calibrated: float32 `[texts, classes]`. Its softmax is the probability."""
+Rows = tuple[np.ndarray, np.ndarray]
+"""What `known_runs` gives."""
+
+
+def evidence(of: Classifier, texts: Evidence, known: Rows | None = None) -> np.ndarray:
+    """Evidence for each class, nats, calibrated: float32 `[texts, classes]`. Its softmax is the probability.
+
+    `known` are the rows of the texts' runs, where they have been looked up before, which is most of the work.
+    """
     found = of.bias + standard(of, texts.pooled) @ of.geometry
     found += summed(of.pieces, texts.pieces, texts.piece_starts) @ of.outward[0]
-    rows, starts = known_runs(of.keys, texts.runs, texts.run_starts)
+    rows, starts = known or known_runs(of.keys, texts.runs, texts.run_starts)
     found += summed(of.runs, rows, starts) @ of.outward[1]
     calibrated: np.ndarray = (found + prior(texts.shares)) / of.temperature
     return calibrated.astype(np.float32)
@@ -111,7 +118,7 @@ def summed(rows: np.ndarray, picked: np.ndarray, starts: np.ndarray) -> np.ndarr
     return found
 
 
-def known_runs(keys: np.ndarray, runs: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def known_runs(keys: np.ndarray, runs: np.ndarray, starts: np.ndarray) -> Rows:
     """The rows of those runs that have one, and where those of each text begin."""
     places = np.minimum(np.searchsorted(keys, runs), max(0, len(keys) - 1))
     there = keys[places] == runs if len(keys) else np.zeros(len(runs), bool)
@@ -125,14 +132,14 @@ def probabilities(scores: np.ndarray) -> np.ndarray:
     return found
 
 
-def certainty(of: Classifier, texts: Evidence, scores: np.ndarray) -> np.ndarray:
-    """The probability that a text is of any class at all: float32 `[texts]`."""
-    x = signals(of, texts, scores) @ of.known[:-1] + of.known[-1]
+def certainty(of: Classifier, texts: Evidence, scores: np.ndarray, known: Rows | None = None) -> np.ndarray:
+    """The probability that a text is of any class at all: float32 `[texts]`. `known` as of `evidence`."""
+    x = signals(of, texts, scores, known) @ of.known[:-1] + of.known[-1]
     found: np.ndarray = (1 / (1 + np.exp(-np.clip(x, -FAR, FAR)))).astype(np.float32)
     return found
 
 
-def signals(of: Classifier, texts: Evidence, scores: np.ndarray) -> np.ndarray:
+def signals(of: Classifier, texts: Evidence, scores: np.ndarray, known: Rows | None = None) -> np.ndarray:
     """What tells known from unknown: float32 `[texts, SIGNALS]`.
 
     How clear the answer is, how far the states lie, what share of the runs is common in the class and has a row at all, and of the letters
@@ -144,7 +151,7 @@ def signals(of: Classifier, texts: Evidence, scores: np.ndarray) -> np.ndarray:
     far = ((standard(of, texts.pooled) - of.means[best]) ** 2).mean(1)
     counts = np.diff(texts.run_starts)
     common = means(is_seen(of.seen, texts.runs, np.repeat(best, counts)), texts.run_starts)
-    _, starts = known_runs(of.keys, texts.runs, texts.run_starts)
+    _, starts = known or known_runs(of.keys, texts.runs, texts.run_starts)
     listed = np.diff(starts) / np.maximum(counts, 1)
     share = texts.shares[np.arange(len(scores)), best]
     length = np.log1p(counts)

@@ -47,10 +47,14 @@ def look_at(encoder: Encoder, text: str) -> Text:
     return Text(begin, encoder.tokenizer.encode(begin, longest=min(TOKENS, encoder.config.longest)).ids)
 
 
-def gather(encoder: Encoder, texts: Sequence[Text], layer: int, classes: Sequence[frozenset[str]]) -> Evidence:
-    """The evidence of a batch of texts, after one layer; `classes` are the scripts of each class."""
+def pooled(encoder: Encoder, texts: Sequence[Text], layer: int) -> np.ndarray:
+    """The states of a batch of texts after one layer, pooled: float32 `[texts, width]`."""
     (states,) = encoder.runtime.hidden_states(encoders.pad([text.ids for text in texts], encoder.config.pad_id), [layer])
-    pooled = np.stack([pool(of[: text.length]) for text, of in zip(texts, states, strict=True)])
+    return np.stack([pool(of[: text.length]) for text, of in zip(texts, states, strict=True)])
+
+
+def gather(texts: Sequence[Text], pooled: np.ndarray, classes: Sequence[frozenset[str]]) -> Evidence:
+    """The evidence of some texts, from their pooled states; `classes` are the scripts of each class."""
     pieces, piece_starts = joined([text.ids[1:-1] for text in texts])
     runs, run_starts = ngrams.hashes([text.text for text in texts])
     return Evidence(pooled, pieces, piece_starts, runs, run_starts, shares([counted(text.text) for text in texts], classes))
@@ -96,9 +100,15 @@ def code_of(kind: str) -> str:
 
 
 @cache
+def script_codes(kind: str) -> tuple[str, ...]:
+    """The scripts of a class, as ISO 15924 has them."""
+    return languages.written(kind)
+
+
+@cache
 def written(kind: str) -> frozenset[str]:
     """The scripts of a class, of Unicode's."""
-    codes = languages.written(kind)
+    codes = script_codes(kind)
     return scripts.parts(codes[:1] if code_of(kind) in SPLIT else codes)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xlmr import languages, scripts
+from xlmr import scripts
 from xlmr.encoder import Encoder
 from xlmr.heads import loglinear
 from xlmr.heads.loglinear import Classifier
@@ -30,6 +30,10 @@ class Language:
     """Its probability, calibrated on held-out texts. For `und`, that the text is in no language of the classifier's."""
 
 
+Recognised = tuple[tuple[Language, ...], bool]
+"""The languages of a text, best first, and whether it is known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A classifier and what of it is asked for."""
@@ -45,50 +49,63 @@ class Asked:
         return [evidences.written(kind) for kind in self.classifier.classes]
 
 
-def recognise(encoder: Encoder, texts: Sequence[Text], asked: Asked) -> list[tuple[tuple[Language, ...], bool]]:
+def recognise(encoder: Encoder, texts: Sequence[Text], asked: Asked) -> list[Recognised]:
     """A batch of texts: the languages of each, best first, and whether it is known."""
+    return recognise_pooled(texts, evidences.pooled(encoder, texts, asked.classifier.layer), asked)
+
+
+def recognise_pooled(texts: Sequence[Text], pooled: np.ndarray, asked: Asked) -> list[Recognised]:
+    """The same from the pooled states of the classifier's layer, `[texts, width]`."""
     classifier, written = asked.classifier, asked.scripts
-    found = evidences.gather(encoder, texts, classifier.layer, written)
-    scores = loglinear.evidence(classifier, found)
-    certain = loglinear.certainty(classifier, found, scores)
+    found = evidences.gather(texts, pooled, written)
+    rows = loglinear.known_runs(classifier.keys, found.runs, found.run_starts)
+    scores = loglinear.evidence(classifier, found, rows)
+    certain = loglinear.certainty(classifier, found, scores, rows)
     if asked.chosen is not None:
         scores = np.where(asked.chosen, scores, -np.inf)
-    shares = loglinear.probabilities(scores.astype(np.float64))
+    ranked = _languages(asked, loglinear.probabilities(scores.astype(np.float64)))
     every = frozenset[str]().union(*written)
     return [
-        _ranked(text.text, asked, of, float(sure), every, found.shares[i])
-        for i, (text, of, sure) in enumerate(zip(texts, shares, certain, strict=True))
+        _answer(text.text, asked, of, float(sure), every, found.shares[i])
+        for i, (text, of, sure) in enumerate(zip(texts, ranked, certain, strict=True))
     ]
 
 
-def _ranked(
-    text: str, asked: Asked, shares: np.ndarray, certain: float, every: frozenset[str], fitting: np.ndarray
-) -> tuple[tuple[Language, ...], bool]:
+def _answer(
+    text: str, asked: Asked, ranked: Sequence[tuple[int, float]], certain: float, every: frozenset[str], fitting: np.ndarray
+) -> Recognised:
+    """What is said of a text, from its classes with their shares, its certainty, and how its letters fit the scripts of each class."""
     script = scripts.main(text)
     if script == scripts.ANY or (asked.chosen is None and not scripts.parts([script]) & every):
         return (Language(UNKNOWN, script, 1.0),), False
-    ranked = _languages(asked, shares, script, fitting)
-    if asked.chosen is not None or certain >= asked.classifier.threshold:
-        return tuple(ranked[: asked.top]), True
-    rest = (Language(of.code, of.script, of.confidence * certain) for of in ranked[: asked.top - 1])
-    return (Language(UNKNOWN, script, 1 - certain), *rest), False
+    known = asked.chosen is not None or certain >= asked.classifier.threshold
+    found = []
+    for i, share in ranked if known else ranked[: asked.top - 1]:
+        kind = asked.classifier.classes[i]
+        confidence = min(1.0, share) * (1 if known else certain)
+        found.append(Language(evidences.code_of(kind), _script(kind, script, float(fitting[i])), confidence))
+    return (tuple(found), True) if known else ((Language(UNKNOWN, script, 1 - certain), *found), False)
 
 
-def _languages(asked: Asked, shares: np.ndarray, script: str, fitting: np.ndarray) -> list[Language]:
-    """Languages by their probability, the classes of one together."""
-    held: dict[str, tuple[float, int]] = {}
-    for i in np.argsort(-shares, kind="stable"):
-        if asked.chosen is None or asked.chosen[i]:
-            code = evidences.code_of(asked.classifier.classes[i])
-            before = held.get(code)
-            held[code] = (float(shares[i]) + (before[0] if before else 0.0), before[1] if before else int(i))
-    order = sorted(held.items(), key=lambda item: -item[1][0])
-    return [Language(code, _script(asked.classifier.classes[i], script, float(fitting[i])), min(1.0, share)) for code, (share, i) in order]
+def _languages(asked: Asked, shares: np.ndarray) -> list[list[tuple[int, float]]]:
+    """For each text the likeliest languages, `top` of them: the likelier of its classes, and the share of all of them together."""
+    codes = [evidences.code_of(kind) for kind in asked.classifier.classes]
+    chosen = range(len(codes)) if asked.chosen is None else np.flatnonzero(asked.chosen).tolist()
+    held: dict[str, list[int]] = {}
+    for i in chosen:
+        held.setdefault(codes[i], []).append(i)
+    groups = [*held.values()]
+    together = np.stack([shares[:, group].sum(1) for group in groups], axis=1)
+    order = np.argsort(-together, axis=1, kind="stable")[:, : asked.top]
+    return [
+        [(max(groups[at], key=own.__getitem__), float(of[at])) for at in best.tolist()]
+        for best, of, own in zip(order, together, shares, strict=True)
+    ]
 
 
 def _script(kind: str, script: str, fitting: float) -> str:
     """The script of a text in a class: of those the class is written in, the text's; the text's own where it has no letter of them."""
     if not fitting:
         return script
-    codes = languages.written(kind)
+    codes = evidences.script_codes(kind)
     return next((code for code in codes if script in (code, *scripts.parts([code]))), codes[0])
