@@ -16,7 +16,7 @@ from xlmr.errors import BadCheckpoint, BadInput, BadLine, BadRecipe, MissingExtr
 if TYPE_CHECKING:
     from xlmr.model import Model, load
     from xlmr.tasks.alignment import Alignment, Pair
-    from xlmr.tasks.embeddings import Parts, Place
+    from xlmr.tasks.embeddings import Embedded, Parts, Place
     from xlmr.tasks.masks import Filling
     from xlmr.tasks.recognition import Language
     from xlmr.tasks.scoring import Score, Token
@@ -30,6 +30,7 @@ __all__ = [
     "BadInput",
     "BadLine",
     "BadRecipe",
+    "Embedded",
     "Filling",
     "Language",
     "MissingExtra",
@@ -49,6 +50,7 @@ __all__ = [
 
 LAZY = {
     "Alignment": "xlmr.tasks.alignment",
+    "Embedded": "xlmr.tasks.embeddings",
     "Filling": "xlmr.tasks.masks",
     "Language": "xlmr.tasks.recognition",
     "Model": "xlmr.model",

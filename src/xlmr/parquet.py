@@ -38,7 +38,7 @@ def column(file: IO[bytes], name: str) -> Iterator[bytes | None]:
         for batch in table.iter_batches(ROWS, columns=[name]):
             # As bytes: a string that is not UTF-8 is told in its row, and does not end the file.
             yield from batch.column(0).cast(pa.large_binary()).to_pylist()
-    except pa.ArrowException as error:
+    except (pa.ArrowException, UnicodeDecodeError) as error:  # the latter for names of columns
         raise BadInput(f"cannot be read as Parquet ({str(error).partition(chr(10))[0]})") from None
 
 

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from calls import Terminal, error, shell, valid
 
+import xlmr
 from xlmr import writers
 from xlmr.cli import embedding
 from xlmr.heads import forms, pairing
+from xlmr.languages import LANGUAGES
 from xlmr.tasks import embeddings
 
 TEXTS = ["the cat drinks", "кошка 水", ""]
@@ -69,6 +71,29 @@ def test_an_option_is_that_of_python(embed, model, arguments, options):
     done = embed(*TEXTS, "--json", *arguments)
     assert (done.code, done.err) == (0, "")
     np.testing.assert_allclose([line["vector"] for line in done.lines], model.embed(TEXTS, **options), atol=1e-5)
+
+
+def test_languages_are_those_of_the_model(run, speaking, tmp_path):
+    texts = ["Der Tisch ist groß.", "12 %"]
+    wanted = xlmr.load(speaking, threads=1).embed(texts, language=True, top=2)
+
+    def embed(*arguments):
+        return run("embed", "--model", speaking, "--threads", 1, *texts, "--language", *arguments)
+
+    done = embed("--json", "--top", 2)
+    assert (done.code, done.err) == (0, "")
+    for line, vector, languages in zip(done.lines, wanted.vectors, wanted.languages, strict=True):
+        assert valid("embed.json", line)
+        np.testing.assert_allclose(line["vector"], vector, atol=1e-5)
+        assert [(of["code"], of["script"]) for of in line["languages"]] == [(of.code, of.script) for of in languages]
+    assert not valid("embed.json", done.lines[0] | {"languages": []})
+    first, second = wanted.languages[0]
+    assert [row.split()[-1] for row in embed("--top", 2).out.splitlines()[2:4]] == [LANGUAGES[of.code].name for of in (first, second)]
+    assert embed("--output", tmp_path / "a.jsonl", "--top", 2).code == 0
+    assert (tmp_path / "a.jsonl").read_text(encoding="utf-8") == done.out
+    assert "holds vectors and nothing else" in embed("--output", tmp_path / "a.npy").err
+    assert "level is 'word'" in embed("--level", "word").err
+    assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
 
 
 def test_people_see_the_first_numbers_and_the_length(embed, model):
@@ -149,6 +174,7 @@ def test_no_texts_give_an_array_without_rows(embed, tmp_path):
     ("arguments", "message"),
     [
         (["--output", "a.bin"], "--output is 'a.bin'; wanted a name that ends in one of .npy, .parquet, .jsonl."),
+        (["--top", "2"], "--top says how many languages, and --language was not given."),
         (["--output", "a.npy", "--json"], "--json prints, and --output writes to a file"),
         (["--level", "sentence"], "'sentence' is not one of 'text', 'word', 'token'"),
         (["--size", "0"], "0 is not in the range x>=1"),

@@ -108,3 +108,15 @@ def test_probabilities_sum_to_one_also_where_a_class_is_ruled_out():
 def test_without_any_listed_runs_there_are_none():
     rows, starts = loglinear.known_runs(np.zeros(0, np.uint32), np.array([1, 2], np.uint32), np.array([0, 1, 2]))
     assert (rows.tolist(), starts.tolist()) == ([], [0, 0, 0])
+
+
+@given(st.lists(st.integers(0, 2**32 - 1) | st.integers(0, 40) | st.integers(2**32 - 40, 2**32 - 1), max_size=60, unique=True), st.data())
+def test_runs_are_found_by_an_index_as_without(keys, data):
+    held = np.array(sorted(keys), np.uint32)
+    runs = np.array(data.draw(st.lists(st.sampled_from(keys) | st.integers(0, 2**32 - 1) if keys else st.integers(0, 9))), np.uint32)
+    starts = np.array([0, len(runs) // 2, len(runs)])
+    wanted = [keys.index(run) for run in runs.tolist() if run in keys]
+    for by in (None, loglinear.index(held)):
+        rows, cuts = loglinear.known_runs(held, runs, starts, by)
+        assert held[rows].tolist() == [keys[i] for i in wanted]
+        assert np.diff(cuts).tolist() == [sum(run in keys for run in part) for part in np.split(runs.tolist(), starts[1:-1])]

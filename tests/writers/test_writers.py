@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ import pytest
 from xlmr import writers
 from xlmr.errors import BadInput, BadLine, MissingExtra
 from xlmr.heads.forms import DTYPES, Form
-from xlmr.tasks.embeddings import Parts, Place
+from xlmr.tasks.embeddings import Embedded, Parts, Place
+from xlmr.tasks.recognition import Language
 from xlmr.writers import Row
 
 FORMATS = sorted(writers.FORMATS)
@@ -24,8 +26,8 @@ VECTORS = np.random.default_rng(0).standard_normal((3, 12)).astype(np.float32)
 FAILED = Row(2, "\ud83d", BadLine("not UTF-8"))
 
 
-def written(path: Path, form: Form, rows: Iterable[Row], level: str = "text") -> Path:
-    with writers.open(path, level, form) as writer:
+def written(path: Path, form: Form, rows: Iterable[Row], level: str = "text", languages: bool = False) -> Path:
+    with writers.open(path, level, form, languages) as writer:
         for row in rows:
             writer.write(row)
     return path
@@ -121,6 +123,31 @@ def test_a_table_holds_a_group_of_rows_and_no_more(tmp_path, monkeypatch):
         for number in range(300):
             writer.write(Row(number + 1, "x", VECTORS[0]))
             assert writer._bytes < 1000
+
+
+SAID = [Language("de", "Latn", 0.75), Language("und", "Zyyy", 0.25)]
+NAMED = [Row(1, "a", Embedded(VECTORS[0], SAID)), FAILED, Row(3, "b", Embedded(VECTORS[1], []))]
+AS_JSON = [asdict(of) for of in SAID]
+
+
+def test_a_table_holds_languages_too(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    found = parquet.read_table(written(tmp_path / "a.parquet", Form(12), NAMED, languages=True)).to_pylist()
+    assert [row["languages"] for row in found] == [AS_JSON, None, []]
+    assert np.array_equal(found[0]["vector"], VECTORS[0])
+    assert "languages" not in parquet.read_schema(written(tmp_path / "b.parquet", Form(12), [])).names
+
+
+def test_lines_hold_languages_too(tmp_path):
+    rows = written(tmp_path / "a.jsonl", Form(12), NAMED, languages=True).read_text(encoding="utf-8").splitlines()
+    assert json.loads(rows[0]) == {"text": "a", "vector": VECTORS[0].tolist(), "languages": AS_JSON}
+    assert "error" in json.loads(rows[1])
+
+
+def test_an_array_has_no_place_for_languages(tmp_path):
+    with pytest.raises(BadInput, match=r"holds vectors and nothing else, and languages were asked for; write .parquet or .jsonl"):
+        written(tmp_path / "a.npy", Form(12), NAMED, languages=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_array_has_no_place_for_a_failure(tmp_path):

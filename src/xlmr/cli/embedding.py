@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import click
 
 from xlmr.cli.options import Model, Source, json_option, model_options, text_options, texts_in, with_options, workers_option
 from xlmr.cli.terminal import say
+from xlmr.limits import TOP
 
 if TYPE_CHECKING:
     from xlmr.cli.jobs import Job
@@ -60,6 +62,8 @@ def text_vector_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help=f"Write a file whose name ends in {', '.join(FORMATS)}."
 )
+@click.option("--language", is_flag=True, help="Also which languages each text is in, from the same pass of the model.")
+@click.option("--top", type=click.IntRange(1, TOP), metavar="N", help="How many languages for each text.  [default: 3]")
 @json_option
 @workers_option
 @model_options
@@ -67,6 +71,8 @@ def embed(
     texts: tuple[str, ...],
     file: Path | None,
     output: Path | None,
+    language: bool,
+    top: int | None,
     as_json: bool,
     workers: int,
     model: Model,
@@ -78,6 +84,7 @@ def embed(
     Texts are the arguments, or those of a file, or the lines of standard input.
     With --json there is one object for each text, in their order: {"text", "vector"}, or with --level word
     {"text", "words": [{"text", "start", "end", "vector"}]}, and so with `tokens`;
+    with --language also the `languages`, as of `xlmr language`;
     one that cannot be answered has {"line", "error": {"kind", "message"}} in its place, and the exit status is 1.
     With --output they are written to a file, which appears when all is done. .jsonl holds the same objects, .parquet the same in columns,
     .npy an array with a row for each text: there is no place in it for an error, so the first ends the command.
@@ -87,21 +94,23 @@ def embed(
       xlmr embed 'good morning' 'guten Morgen'
       xlmr embed --level word --layer 2 --json 'Das ist gut.'
       xlmr embed --input sentences.txt --output vectors.npy --unit --dtype float16
+      xlmr embed --input sentences.txt --output vectors.parquet --language --top 1
     """
     if output and as_json:
         raise click.UsageError("--json prints, and --output writes to a file: one of them.")
     if output and output.suffix.lower() not in FORMATS:
         raise click.UsageError(f"--output is {output.name!r}; wanted a name that ends in one of {', '.join(FORMATS)}.")
+    if top and not language:
+        raise click.UsageError("--top says how many languages, and --language was not given.")
     source = texts_in(texts, file)
     options["layers"] = layers or None
     from xlmr.cli import jobs, printing
-    from xlmr.tasks.embeddings import embedder
+    from xlmr.tasks.embeddings import embedder, language_embedder
 
-    if output:
-        return write(source, jobs.Job(model, embedder, options, itself), workers, output)
-    return jobs.run(
-        source, jobs.Job(model, embedder, options, printing.embedding_json if as_json else printing.embedding), workers, as_json
-    )
+    show: Callable[[str, Any], Any] = itself if output else printing.embedding_json if as_json else printing.embedding
+    task = partial(language_embedder, top=top or 3) if language else embedder
+    job = jobs.Job(model, task, options, show)
+    return write(source, job, workers, output, language) if output else jobs.run(source, job, workers, as_json)
 
 
 def itself(text: str, answer: Any) -> Any:
@@ -109,7 +118,7 @@ def itself(text: str, answer: Any) -> Any:
     return answer
 
 
-def write(source: Source, job: Job[Any], count: int, path: Path) -> int:
+def write(source: Source, job: Job[Any], count: int, path: Path, languages: bool = False) -> int:
     """Do a job and write a file, whose name is printed. Gives the exit status."""
     import xlmr
     from xlmr import writers
@@ -120,7 +129,7 @@ def write(source: Source, job: Job[Any], count: int, path: Path) -> int:
     model = xlmr.load(**job.model)
     made = plan(model, **job.options)
     failed = 0
-    with writers.open(path, made.level, made.form) as writer:
+    with writers.open(path, made.level, made.form, languages) as writer:
         for line, of in printing.progress(jobs.answered(source, jobs.start(job, count, model)), elsewhere=True):
             writer.write(writers.Row(line.number, str(line.text), of))
             failed += isinstance(of, BadInput)

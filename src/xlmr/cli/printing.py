@@ -24,9 +24,10 @@ from xlmr.heads import vectors
 from xlmr.heads.vectors import Dense, Normalize, Pooling, Recipe, Unknown
 from xlmr.languages import LANGUAGES
 from xlmr.tasks.alignment import Alignment
-from xlmr.tasks.embeddings import Parts
+from xlmr.tasks.embeddings import Embedded, Parts
 from xlmr.tasks.identification import Identified
 from xlmr.tasks.masks import Filling
+from xlmr.tasks.recognition import Language
 from xlmr.tasks.scoring import Score
 from xlmr.tokenizer.vocabulary import MASK, SPACE
 from xlmr.writers import jsonl
@@ -83,9 +84,12 @@ def score_json(text: str, found: Score) -> str:
 def language(text: str, found: Identified) -> str:
     """A text and its languages, and its parts where they were asked for, for people."""
     head = click.style(visible(text), bold=True)
-    rows = [f"  {share(of.confidence)} {bar(of.confidence)} {of.code:8}{of.script}  {_named(of.code)}".rstrip() for of in found.languages]
     parts = [f"  {of.code:8}{share(of.confidence)}  {visible(text[of.start : of.end])}" for of in found.spans or ()]
-    return "\n".join([head, *rows, *parts, ""])
+    return "\n".join([head, *_ranked(found.languages), *parts, ""])
+
+
+def _ranked(found: Iterable[Language]) -> list[str]:
+    return [f"  {share(of.confidence)} {bar(of.confidence)} {of.code:8}{of.script}  {_named(of.code)}".rstrip() for of in found]
 
 
 def language_json(text: str, found: Identified) -> str:
@@ -119,17 +123,19 @@ def evaluated_json(found: Evaluated) -> dict[str, Any]:
     return {**asdict(found), "mean": found.mean}
 
 
-def embedding(text: str, found: np.ndarray | Parts) -> str:
-    """A text and its vector, or its words or tokens and theirs, for people: the first numbers, and how long it is."""
+def embedding(text: str, found: np.ndarray | Parts | Embedded[list[Language]]) -> str:
+    """A text and its vector, with its languages, or its words or tokens and theirs, for people: the first numbers, and how long it is."""
     head = click.style(visible(text), bold=True)
+    if isinstance(found, Embedded):
+        return "\n".join([head, f"  {_numbers(found.vectors)}", *_ranked(found.languages), ""])
     if isinstance(found, np.ndarray):
         return f"{head}\n  {_numbers(found)}\n"
     rows = (f"  {_numbers(vector)}  {_shown(place.text)}" for place, vector in zip(found.places, found.vectors, strict=True))
     return "\n".join([head, *rows, ""])
 
 
-def embedding_json(text: str, found: np.ndarray | Parts) -> str:
-    """A text and its vector, or its words or tokens and theirs, as JSON."""
+def embedding_json(text: str, found: np.ndarray | Parts | Embedded[list[Language]]) -> str:
+    """A text and its vector, with its languages, or its words or tokens and theirs, as JSON."""
     return dumped(jsonl.vectors(text, found))
 
 

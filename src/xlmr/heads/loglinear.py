@@ -14,7 +14,7 @@ baseline for detecting misclassified and out-of-distribution examples"), how far
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -25,6 +25,10 @@ SEEN = 1 << 15
 SIGNALS = 11
 FAR = 30.0
 """The largest log-odds that the small model looks at."""
+BUCKETS, SHIFT = 1 << 17, np.uint32(15)
+"""Keys with the same uppermost bits lie in one bucket."""
+MOST_STEPS = 12
+"""More are as slow as a binary search; hashes take 4."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,16 @@ class Evidence:
     run_starts: np.ndarray
     shares: np.ndarray
     """float32 `[texts, classes]`: the share of the letters that is in a class's scripts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Where to begin to look for a key among many, which a binary search would find with a miss of the cache at every step."""
+
+    first: np.ndarray
+    """int32 `[buckets]`: the place of the first key that has these uppermost bits, or higher ones."""
+    steps: int
+    """How many keys one may have to pass, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +90,11 @@ class Classifier:
     """The probability from which on a text is taken to be of some class."""
     switch: float
     """What it costs, in nats, that a word is of another class than the one before it."""
+    index: Index = field(init=False, repr=False, compare=False)
+    """Of the keys."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "index", index(self.keys))
 
 
 Rows = tuple[np.ndarray, np.ndarray]
@@ -89,7 +108,7 @@ def evidence(of: Classifier, texts: Evidence, known: Rows | None = None) -> np.n
     """
     found = of.bias + standard(of, texts.pooled) @ of.geometry
     found += summed(of.pieces, texts.pieces, texts.piece_starts) @ of.outward[0]
-    rows, starts = known or known_runs(of.keys, texts.runs, texts.run_starts)
+    rows, starts = known or known_runs(of.keys, texts.runs, texts.run_starts, of.index)
     found += summed(of.runs, rows, starts) @ of.outward[1]
     calibrated: np.ndarray = (found + prior(texts.shares)) / of.temperature
     return calibrated.astype(np.float32)
@@ -118,11 +137,23 @@ def summed(rows: np.ndarray, picked: np.ndarray, starts: np.ndarray) -> np.ndarr
     return found
 
 
-def known_runs(keys: np.ndarray, runs: np.ndarray, starts: np.ndarray) -> Rows:
-    """The rows of those runs that have one, and where those of each text begin."""
-    places = np.minimum(np.searchsorted(keys, runs), max(0, len(keys) - 1))
+def known_runs(keys: np.ndarray, runs: np.ndarray, starts: np.ndarray, by: Index | None = None) -> Rows:
+    """The rows of those runs that have one, and where those of each text begin. `by` is the keys' index, for many calls."""
+    if by is None or by.steps > MOST_STEPS:
+        places = np.searchsorted(keys, runs)
+    else:
+        places = by.first[runs >> SHIFT]
+        for _ in range(by.steps):
+            places += keys[np.minimum(places, len(keys) - 1)] < runs
+    places = np.minimum(places, max(0, len(keys) - 1))
     there = keys[places] == runs if len(keys) else np.zeros(len(runs), bool)
     return places[there], np.concatenate([[0], np.cumsum(there)])[starts]
+
+
+def index(keys: np.ndarray) -> Index:
+    """The index of some keys, uint32 and ascending."""
+    first = np.searchsorted(keys, np.arange(BUCKETS + 1, dtype=np.uint64) << np.uint64(SHIFT))
+    return Index(first[:-1].astype(np.int32), int(np.diff(first).max()) if len(keys) else MOST_STEPS + 1)
 
 
 def probabilities(scores: np.ndarray) -> np.ndarray:
@@ -151,7 +182,7 @@ def signals(of: Classifier, texts: Evidence, scores: np.ndarray, known: Rows | N
     far = ((standard(of, texts.pooled) - of.means[best]) ** 2).mean(1)
     counts = np.diff(texts.run_starts)
     common = means(is_seen(of.seen, texts.runs, np.repeat(best, counts)), texts.run_starts)
-    _, starts = known or known_runs(of.keys, texts.runs, texts.run_starts)
+    _, starts = known or known_runs(of.keys, texts.runs, texts.run_starts, of.index)
     listed = np.diff(starts) / np.maximum(counts, 1)
     share = texts.shares[np.arange(len(scores)), best]
     length = np.log1p(counts)

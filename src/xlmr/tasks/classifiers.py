@@ -66,7 +66,7 @@ def unpack(attachment: Attachment, config: Config) -> Classifier:
     if not (arrays["spread"] > 0).all() or not (np.diff(arrays["keys"].astype(np.int64)) > 0).all():
         raise BadCheckpoint(f"{where}: its spread is not above 0, or its keys do not ascend; fit it again")
     numbers: dict[str, Any] = {name: _number(facts.get(name), f"{where}: {name}") for name in NUMBERS}
-    assert {*arrays, *numbers, "classes", "layer"} == {field.name for field in fields(Classifier)}
+    assert {*arrays, *numbers, "classes", "layer"} == {field.name for field in fields(Classifier) if field.init}
     return Classifier(classes=classes, layer=layer, **arrays, **numbers)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from operator import index
-from typing import Any, Literal, SupportsIndex, TypedDict, Unpack, overload
+from typing import Any, Generic, Literal, NamedTuple, SupportsIndex, TypedDict, TypeVar, Unpack, overload
 
 import numpy as np
 
@@ -20,8 +20,10 @@ from xlmr.errors import BadInput
 from xlmr.heads import pieces, vectors
 from xlmr.heads.forms import DTYPES, Form
 from xlmr.heads.vectors import Layers, Pooling, Recipe
-from xlmr.limits import whole
-from xlmr.tasks import answers, hidden, segmentation
+from xlmr.limits import TOP, whole
+from xlmr.tasks import answers, classifiers, companions, hidden, segmentation
+from xlmr.tasks.evidence import Text
+from xlmr.tasks.recognition import Asked, Language
 from xlmr.tokenizer import Encoding
 
 HELD = 128
@@ -53,6 +55,18 @@ class Parts:
     """`[places, size]`; of `int8` `[places]`, with the fields `scale` and `vector`."""
 
 
+L = TypeVar("L")
+
+
+class Embedded(NamedTuple, Generic[L]):
+    """Vectors, and what languages their texts are in."""
+
+    vectors: np.ndarray
+    """As without the languages: `[size]`, of several texts `[texts, size]`."""
+    languages: L
+    """As of `identify_language`: best first, of several texts a list of such lists."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What is done with each text."""
@@ -78,6 +92,10 @@ class Question:
     """How many of its tokens, from `<s>` on, are of a prompt."""
     held: int
     """Bytes of it and of its answer, about."""
+    beginning: Text | None = None
+    """What is looked at for its language, where that is asked for …"""
+    whole: bool = True
+    """… and whether it has the same tokens."""
 
     @property
     def length(self) -> int:
@@ -103,6 +121,7 @@ def embed(
     *,
     level: Literal["text"] = "text",
     prompt: str | None = None,
+    language: Literal[False] = False,
     stream: Literal[False] = False,
     **options: Unpack[Options],
 ) -> np.ndarray: ...
@@ -113,9 +132,46 @@ def embed(
     *,
     level: Literal["text"] = "text",
     prompt: str | None = None,
+    language: Literal[False] = False,
     stream: Literal[True],
     **options: Unpack[Options],
 ) -> Iterator[np.ndarray]: ...
+@overload
+def embed(  # type: ignore[overload-overlap]  # a str is one text
+    encoder: Encoder,
+    texts: str,
+    *,
+    level: Literal["text"] = "text",
+    prompt: str | None = None,
+    language: Literal[True],
+    top: int = 3,
+    stream: Literal[False] = False,
+    **options: Unpack[Options],
+) -> Embedded[list[Language]]: ...
+@overload
+def embed(
+    encoder: Encoder,
+    texts: Iterable[str],
+    *,
+    level: Literal["text"] = "text",
+    prompt: str | None = None,
+    language: Literal[True],
+    top: int = 3,
+    stream: Literal[False] = False,
+    **options: Unpack[Options],
+) -> Embedded[list[list[Language]]]: ...
+@overload
+def embed(
+    encoder: Encoder,
+    texts: str | Iterable[str],
+    *,
+    level: Literal["text"] = "text",
+    prompt: str | None = None,
+    language: Literal[True],
+    top: int = 3,
+    stream: Literal[True],
+    **options: Unpack[Options],
+) -> Iterator[Embedded[list[Language]]]: ...
 @overload
 def embed(  # type: ignore[overload-overlap]  # a str is one text
     encoder: Encoder, texts: str, *, level: Literal["word", "token"], stream: Literal[False] = False, **options: Unpack[Options]
@@ -134,9 +190,11 @@ def embed(
     *,
     level: str = "text",
     prompt: str | None = None,
+    language: bool = False,
+    top: int = 3,
     stream: bool = False,
     **options: Unpack[Options],
-) -> np.ndarray | Parts | list[Parts] | Iterator[np.ndarray] | Iterator[Parts]:
+) -> np.ndarray | Parts | list[Parts] | Embedded[Any] | Iterator[np.ndarray] | Iterator[Parts] | Iterator[Embedded[Any]]:
     """A text's vector, float32 `[size]`; of several, `[texts, size]`. Of level `word` or `token`, a text's `Parts`, or a list of them.
 
     With `stream` it is an iterator of what one text gives, which reads a window of texts at a time.
@@ -152,13 +210,17 @@ def embed(
     `layers` is a layer's number or several: 0 the embeddings, -1 the last and the default; several stand one beside the other, or
     `layer_mean` gives their mean. `size` keeps the first numbers, `unit` brings vectors to length 1, `dtype` is one of `forms.DTYPES`.
 
+    With `language`, vectors of texts come as `Embedded`, with the `top` likeliest languages of each, which are those of `identify_language`
+    and come from the same pass of the encoder.
+
     Raises BadInput where a text is no text or too long, or an option is not one of these; BadCheckpoint where the files ask for
-    what xlmr cannot compute, or the model's numbers are not finite.
+    what xlmr cannot compute, the model's numbers are not finite, or it has no classifier of languages and is asked for them.
     """
     made = plan(encoder, level=level, prompt=prompt, **options)
-    found: Any = answers.like(texts, partial(_each, encoder, made), stream)
+    asked = _asked(encoder, level, top) if language else None
+    found: Any = answers.like(texts, partial(_each, encoder, made, asked), stream)
     if level == "text" and isinstance(found, list):
-        return np.stack(found) if found else np.empty(0, made.form.stored)
+        return Embedded(_stacked(made, [of.vectors for of in found]), [of.languages for of in found]) if asked else _stacked(made, found)
     return found  # type: ignore[no-any-return]  # the overloads say what it is
 
 
@@ -173,7 +235,15 @@ def embedder(
     encoder: Encoder, *, level: str = "text", prompt: str | None = None, **options: Unpack[Options]
 ) -> answers.Answerer[np.ndarray | Parts]:
     """What answers streams of texts, its options checked once."""
-    return partial(_each, encoder, plan(encoder, level=level, prompt=prompt, **options))
+    return partial(_each, encoder, plan(encoder, level=level, prompt=prompt, **options), None)  # type: ignore[return-value]  # no languages
+
+
+def language_embedder(
+    encoder: Encoder, *, level: str = "text", top: int = 3, prompt: str | None = None, **options: Unpack[Options]
+) -> answers.Answerer[Embedded[list[Language]]]:
+    """The same, with the languages of each text."""
+    made = plan(encoder, level=level, prompt=prompt, **options)
+    return partial(_each, encoder, made, _asked(encoder, level, top))  # type: ignore[return-value]  # with languages
 
 
 def plan(
@@ -227,7 +297,20 @@ def _prompt(recipe: Recipe, name: str | None) -> str:
     return recipe.prompts[name]
 
 
-def _each(encoder: Encoder, plan: Plan, texts: Iterable[answers.Text]) -> Iterator[np.ndarray | Parts | BadInput]:
+def _asked(encoder: Encoder, level: str, top: int) -> Asked:
+    """What is asked for of the languages. Raises BadInput or BadCheckpoint where it cannot be had."""
+    if level != "text":
+        raise BadInput(f"language was asked for, and level is {level!r}; it comes with vectors of texts. For parts of one there are spans")
+    return Asked(classifiers.find(encoder), None, whole("top", top, TOP))
+
+
+def _stacked(plan: Plan, found: list[np.ndarray]) -> np.ndarray:
+    return np.stack(found) if found else np.empty(0, plan.form.stored)
+
+
+def _each(
+    encoder: Encoder, plan: Plan, languages: Asked | None, texts: Iterable[answers.Text]
+) -> Iterator[np.ndarray | Parts | Embedded[list[Language]] | BadInput]:
     width, cut = plan.recipe.layers.width(encoder.config.width), plan.recipe.longest
     own = len(encoders.encode(encoder, plan.before, cut=cut).ids) - 1 if plan.before else 0
 
@@ -236,11 +319,20 @@ def _each(encoder: Encoder, plan: Plan, texts: Iterable[answers.Text]) -> Iterat
         encoding = encoder.tokenizer.encode(asked, longest=cut)
         tokens = hidden.bounded(len(encoding.ids), width)
         answer = plan.form.stored.itemsize * (1 if plan.level == "text" else tokens)
-        return Question(asked, encoding, min(own, tokens - 1), answer + HELD * tokens)
+        begin, same = companions.beginning(encoder, text, None if plan.before else encoding.ids, cut) if languages else (None, True)
+        return Question(asked, encoding, min(own, tokens - 1), answer + HELD * tokens, begin, same)
 
-    def answer(batch: list[Question]) -> list[np.ndarray | Parts]:
-        found = hidden.read(encoder, [asked.encoding.ids for asked in batch], plan.recipe.layers)
-        return [MADE[plan.level](plan, asked, of) for asked, of in zip(batch, found, strict=True)]
+    def answer(batch: list[Question]) -> list[np.ndarray | Parts | Embedded[list[Language]]]:
+        layers = plan.recipe.layers
+        found, lower = list[np.ndarray | Parts](), list[np.ndarray | None]()
+        numbers = [*layers.numbers, *([languages.classifier.layer] if languages else [])]
+        for asked, states in zip(batch, hidden.each(encoder, [asked.encoding.ids for asked in batch], numbers), strict=True):
+            found.append(MADE[plan.level](plan, asked, hidden.side_by_side(states[: len(layers.numbers)], layers)))
+            lower.append(states[-1] if asked.whole else None)
+        if languages is None:
+            return [*found]
+        named = companions.recognise(encoder, [asked.beginning for asked in batch if asked.beginning], lower, languages)
+        return [Embedded(vector, of) for vector, of in zip(found, named, strict=True) if isinstance(vector, np.ndarray)]
 
     return answers.each(texts, prepare, answer)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
+from itertools import chain
 
 import numpy as np
 
@@ -68,24 +69,37 @@ def pool(states: np.ndarray) -> np.ndarray:
 
 def joined(rows: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
     """Rows laid end to end, and where each begins: int64."""
-    flat = np.fromiter((i for row in rows for i in row), np.int64)
+    flat = np.fromiter(chain.from_iterable(rows), np.int64)
     return flat, np.cumsum([0, *map(len, rows)], dtype=np.int64)
 
 
 def counted(text: str) -> Counter[str]:
     """How many letters a text has of each script."""
-    counts = Counter(map(scripts.of, text))
+    counts = Counter[str]()
+    for char, times in Counter(text).items():
+        counts[scripts.of(char)] += times
     del counts[scripts.ANY]
     return counts
 
 
-def shares(counts: Sequence[Mapping[str, int]], classes: Sequence[frozenset[str]]) -> np.ndarray:
+def shares(counts: Sequence[Counter[str]], classes: Sequence[frozenset[str]]) -> np.ndarray:
     """The share of each text's letters that is in the scripts of each class: float32 `[texts, classes]`; zeros where it has none."""
-    names = sorted({script for of in counts for script in of}.union(*classes))
-    held = np.array([[of.get(name, 0) for name in names] for of in counts], np.float32).reshape(len(counts), len(names))
-    member = np.array([[name in of for of in classes] for name in names], np.float32).reshape(len(names), len(classes))
-    found: np.ndarray = held @ member / np.maximum(1, held.sum(1, keepdims=True))
+    column, member = _membership(tuple(classes))
+    held, every = np.zeros((len(counts), len(column)), np.float32), np.ones((len(counts), 1), np.float32)
+    for row, of in enumerate(counts):
+        every[row] = max(1, of.total())
+        for script in of.keys() & column.keys():
+            held[row, column[script]] = of[script]
+    found: np.ndarray = held @ member / every
     return found
+
+
+@lru_cache(maxsize=16)
+def _membership(classes: tuple[frozenset[str], ...]) -> tuple[dict[str, int], np.ndarray]:
+    """The columns of all scripts of some classes, and which class is in which: float32 `[scripts, classes]`."""
+    names = sorted(frozenset[str]().union(*classes))
+    member = np.array([[name in of for of in classes] for name in names], np.float32).reshape(len(names), len(classes))
+    return {name: i for i, name in enumerate(names)}, member
 
 
 def kind_of(language: str, text: str) -> str:
@@ -94,6 +108,7 @@ def kind_of(language: str, text: str) -> str:
     return max(SPLIT[code], key=lambda kind: in_scripts(text, written(kind))) if code in SPLIT else code
 
 
+@cache
 def code_of(kind: str) -> str:
     """The language's code of a class."""
     return next((code for code, kinds in SPLIT.items() if kind in kinds), kind)

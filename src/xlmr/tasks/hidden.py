@@ -40,18 +40,33 @@ def bounded(tokens: int, width: int) -> int:
 def read(encoder: Encoder, texts: Sequence[Sequence[int]], layers: Layers) -> Iterator[np.ndarray]:
     """For the ids of each text, `<s>` … `</s>`, their states: float32 `[tokens, width]`; several layers' `[tokens, layers × width]`.
 
+    Raises as `each`.
+    """
+    return (side_by_side(of, layers) for of in each(encoder, texts, layers.numbers))
+
+
+def each(encoder: Encoder, texts: Sequence[Sequence[int]], numbers: Sequence[int]) -> Iterator[list[np.ndarray]]:
+    """For the ids of each text the states after each of some layers, float32 `[tokens, width]`.
+
     Nothing above the highest layer is computed. Raises BadCheckpoint where the model's numbers are not finite.
     """
 
-    def answer(batch: list[list[int]]) -> list[np.ndarray]:
-        states = encoder.runtime.hidden_states(encoders.pad(batch, encoder.config.pad_id), layers.numbers)
-        joined = np.mean(states, axis=0) if layers.mean else np.concatenate(states, axis=-1) if len(states) > 1 else states[0]
-        return [finite(of[: len(row)]) for row, of in zip(batch, joined, strict=True)]
+    def answer(batch: list[list[int]]) -> list[list[np.ndarray]]:
+        states = encoder.runtime.hidden_states(encoders.pad(batch, encoder.config.pad_id), numbers)
+        return [[finite(of[i, : len(row)]) for of in states] for i, row in enumerate(batch)]
 
     windows = [contexts.windows(len(ids) - 2, encoder.config.longest - 2) for ids in texts]
     rows = ([ids[0], *ids[1 + of.begin : 1 + of.end], ids[-1]] for ids, cut in zip(texts, windows, strict=True) for of in cut)
     states = batching.run(rows, len, answer, first=batching.WINDOW)
-    return (join(cut, [next(states) for _ in cut]) for cut in windows)
+    return ([join(cut, of) for of in zip(*[next(states) for _ in cut], strict=True)] for cut in windows)
+
+
+def side_by_side(states: Sequence[np.ndarray], layers: Layers) -> np.ndarray:
+    """The states of several layers, one beside the other, or their mean."""
+    if len(states) == 1:
+        return states[0]
+    joined: np.ndarray = np.mean(states, axis=0) if layers.mean else np.concatenate(states, axis=-1)
+    return joined
 
 
 def join(windows: Sequence[Window], states: Sequence[np.ndarray]) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -58,7 +59,7 @@ def recognise_pooled(texts: Sequence[Text], pooled: np.ndarray, asked: Asked) ->
     """The same from the pooled states of the classifier's layer, `[texts, width]`."""
     classifier, written = asked.classifier, asked.scripts
     found = evidences.gather(texts, pooled, written)
-    rows = loglinear.known_runs(classifier.keys, found.runs, found.run_starts)
+    rows = loglinear.known_runs(classifier.keys, found.runs, found.run_starts, classifier.index)
     scores = loglinear.evidence(classifier, found, rows)
     certain = loglinear.certainty(classifier, found, scores, rows)
     if asked.chosen is not None:
@@ -83,29 +84,38 @@ def _answer(
     for i, share in ranked if known else ranked[: asked.top - 1]:
         kind = asked.classifier.classes[i]
         confidence = min(1.0, share) * (1 if known else certain)
-        found.append(Language(evidences.code_of(kind), _script(kind, script, float(fitting[i])), confidence))
+        found.append(Language(evidences.code_of(kind), _script(kind, script, bool(fitting[i])), confidence))
     return (tuple(found), True) if known else ((Language(UNKNOWN, script, 1 - certain), *found), False)
 
 
 def _languages(asked: Asked, shares: np.ndarray) -> list[list[tuple[int, float]]]:
     """For each text the likeliest languages, `top` of them: the likelier of its classes, and the share of all of them together."""
-    codes = [evidences.code_of(kind) for kind in asked.classifier.classes]
-    chosen = range(len(codes)) if asked.chosen is None else np.flatnonzero(asked.chosen).tolist()
-    held: dict[str, list[int]] = {}
-    for i in chosen:
-        held.setdefault(codes[i], []).append(i)
-    groups = [*held.values()]
-    together = np.stack([shares[:, group].sum(1) for group in groups], axis=1)
+    chosen = None if asked.chosen is None else tuple(np.flatnonzero(asked.chosen).tolist())
+    groups, member = _grouped(asked.classifier.classes, chosen)
+    together = shares @ member
     order = np.argsort(-together, axis=1, kind="stable")[:, : asked.top]
     return [
-        [(max(groups[at], key=own.__getitem__), float(of[at])) for at in best.tolist()]
-        for best, of, own in zip(order, together, shares, strict=True)
+        [(groups[at][0] if len(groups[at]) == 1 else max(groups[at], key=own.__getitem__), float(of[at])) for at in best]
+        for best, of, own in zip(order.tolist(), together, shares, strict=True)
     ]
 
 
-def _script(kind: str, script: str, fitting: float) -> str:
+@lru_cache(maxsize=16)
+def _grouped(classes: tuple[str, ...], chosen: tuple[int, ...] | None) -> tuple[list[list[int]], np.ndarray]:
+    """The classes of each language, and which they are: float64 `[classes, languages]`."""
+    held: dict[str, list[int]] = {}
+    for i in range(len(classes)) if chosen is None else chosen:
+        held.setdefault(evidences.code_of(classes[i]), []).append(i)
+    member = np.zeros((len(classes), len(held)))
+    for at, group in enumerate(held.values()):
+        member[group, at] = 1
+    return [*held.values()], member
+
+
+@lru_cache(maxsize=1 << 14)
+def _script(kind: str, script: str, fits: bool) -> str:
     """The script of a text in a class: of those the class is written in, the text's; the text's own where it has no letter of them."""
-    if not fitting:
+    if not fits:
         return script
     codes = evidences.script_codes(kind)
     return next((code for code in codes if script in (code, *scripts.parts([code]))), codes[0])

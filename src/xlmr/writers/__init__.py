@@ -18,7 +18,8 @@ import numpy as np
 
 from xlmr.errors import BadInput, XlmrError
 from xlmr.heads.forms import Form
-from xlmr.tasks.embeddings import Parts
+from xlmr.tasks.embeddings import Embedded, Parts
+from xlmr.tasks.recognition import Language
 
 FORMATS: Mapping[str, str] = {".npy": "npy", ".parquet": "parquet", ".jsonl": "jsonl"}
 """By the end of a file's name, the module that writes it."""
@@ -32,8 +33,8 @@ class Row:
     """Its number, from 1."""
     text: str
     """Empty where there is none."""
-    found: np.ndarray | Parts | BadInput
-    """Its vector, its parts, or why there are none."""
+    found: np.ndarray | Parts | Embedded[list[Language]] | BadInput
+    """Its vector, with its languages perhaps, its parts, or why there are none."""
 
 
 class Writer(Protocol):
@@ -44,8 +45,10 @@ class Writer(Protocol):
 
 
 @contextmanager
-def open(path: Path, level: str, form: Form) -> Iterator[Writer]:
-    """A writer of vectors of a level in a form. The file is there once the block has ended without an error; what lay there is replaced.
+def open(path: Path, level: str, form: Form, languages: bool = False) -> Iterator[Writer]:
+    """A writer of vectors of a level in a form, with `languages` or without.
+
+    The file is there once the block has ended without an error; what lay there is replaced.
 
     Raises BadInput where the name ends otherwise, or the format does not hold such vectors; MissingExtra where Parquet's package is
     missing; OSError where the disk refuses.
@@ -53,7 +56,7 @@ def open(path: Path, level: str, form: Form) -> Iterator[Writer]:
     if path.suffix.lower() not in FORMATS:
         raise BadInput(f"{path}: wanted a file whose name ends in one of {', '.join(FORMATS)}")
     module = import_module(f"xlmr.writers.{FORMATS[path.suffix.lower()]}")
-    with appearing(path) as file, module.start(file, level, form) as writer:
+    with appearing(path) as file, module.start(file, level, form, languages) as writer:
         yield writer
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import IO, Any
 
 import numpy as np
 
 from xlmr.errors import BadInput
 from xlmr.heads.forms import Form
-from xlmr.tasks.embeddings import Parts
+from xlmr.tasks.embeddings import Embedded, Parts
+from xlmr.tasks.recognition import Language
 from xlmr.writers import Row
 
 LINE_ENDS = {chr(code): f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}
@@ -19,8 +21,8 @@ LINE_ENDS = {chr(code): f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}
 
 
 @contextmanager
-def start(file: IO[bytes], level: str, form: Form) -> Iterator[JsonLines]:
-    """A writer; lines have any level and form."""
+def start(file: IO[bytes], level: str, form: Form, languages: bool) -> Iterator[JsonLines]:
+    """A writer; lines have any level and form, and languages where there are some."""
     yield JsonLines(file)
 
 
@@ -49,8 +51,10 @@ def failed(line: int, error: BadInput) -> dict[str, Any]:
     return {"line": line, "error": {"kind": error.kind, "message": str(error)}}
 
 
-def vectors(text: str, found: np.ndarray | Parts) -> dict[str, Any]:
-    """A text's vector, or its words or tokens with theirs."""
+def vectors(text: str, found: np.ndarray | Parts | Embedded[list[Language]]) -> dict[str, Any]:
+    """A text's vector, with its languages perhaps, or its words or tokens with theirs."""
+    if isinstance(found, Embedded):
+        return {**vectors(text, found.vectors), "languages": [asdict(of) for of in found.languages]}
     if isinstance(found, np.ndarray):
         return {"text": text, **_vector(found)}
     parts = zip(found.places, found.vectors, strict=True)

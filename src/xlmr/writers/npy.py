@@ -19,10 +19,12 @@ from xlmr.writers import Row
 
 
 @contextmanager
-def start(file: IO[bytes], level: str, form: Form) -> Iterator[Array]:
-    """A writer. Raises BadInput where texts have several vectors each."""
+def start(file: IO[bytes], level: str, form: Form, languages: bool) -> Iterator[Array]:
+    """A writer. Raises BadInput where texts have several vectors each, or languages."""
     if level != "text":
         raise BadInput(f"a .npy file holds one vector for each text, and level is {level!r}; write .parquet or .jsonl")
+    if languages:
+        raise BadInput("a .npy file holds vectors and nothing else, and languages were asked for; write .parquet or .jsonl")
     array = Array(file, form.stored)
     array.head()
     yield array

@@ -1,4 +1,5 @@
-"""Parquet, a table with a row for each text (extra: data): its line, the text, and its vector, or a list of its words or tokens.
+"""Parquet, a table with a row for each text (extra: data): its line, the text, and its vector, or a list of its words or tokens;
+with a list of its languages where they were asked for.
 
 What could not be answered has its error in its row, and no vector.
 """
@@ -7,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import IO, Any
 
 import numpy as np
 
 from xlmr.errors import BadInput, MissingExtra
 from xlmr.heads.forms import Form
-from xlmr.tasks.embeddings import Parts
+from xlmr.tasks.embeddings import Embedded, Parts
+from xlmr.tasks.recognition import Language
 from xlmr.writers import Row
 
 try:
@@ -27,13 +30,14 @@ GROUP = 1 << 24
 ROWS = 1 << 14
 """Rows of a group, at most."""
 ERROR = pa.struct([("kind", pa.string()), ("message", pa.string())])
+LANGUAGES = pa.list_(pa.struct([("code", pa.string()), ("script", pa.string()), ("confidence", pa.float64())]))
 PLACE = [("text", pa.string()), ("start", pa.int64()), ("end", pa.int64())]
 
 
 @contextmanager
-def start(file: IO[bytes], level: str, form: Form) -> Iterator[Table]:
-    """A writer of any level and form."""
-    table = Table(file, level, form.stored)
+def start(file: IO[bytes], level: str, form: Form, languages: bool) -> Iterator[Table]:
+    """A writer of any level and form, with languages or without."""
+    table = Table(file, level, form.stored, languages)
     try:
         yield table
         table.flush()
@@ -44,11 +48,13 @@ def start(file: IO[bytes], level: str, form: Form) -> Iterator[Table]:
 class Table:
     """A `Writer`; rows are written a group at a time."""
 
-    def __init__(self, file: IO[bytes], level: str, stored: np.dtype[Any]) -> None:
-        self._level, self._stored = level, stored
+    def __init__(self, file: IO[bytes], level: str, stored: np.dtype[Any], languages: bool) -> None:
+        self._level, self._stored, self._languages = level, stored, languages
         vector = _fields(stored)
         held = vector if level == "text" else [(f"{level}s", pa.list_(pa.struct(PLACE + vector)))]
-        self._schema = pa.schema([("line", pa.int64()), ("text", pa.string()), *held, ("error", ERROR)])
+        self._schema = pa.schema(
+            [("line", pa.int64()), ("text", pa.string()), *held, *([("languages", LANGUAGES)] if languages else []), ("error", ERROR)]
+        )
         # Numbers of a vector hardly ever come twice, so a dictionary of them is a loss.
         self._table = parquet.ParquetWriter(file, self._schema, compression="zstd", use_dictionary=False)
         self._rows: list[Row] = []
@@ -69,11 +75,12 @@ class Table:
         """Write the rows that are held, as a group."""
         missing = np.array([isinstance(row.found, BadInput) for row in self._rows], bool)
         errors = [{"kind": row.found.kind, "message": str(row.found)} if isinstance(row.found, BadInput) else None for row in self._rows]
-        found = [row.found for row in self._rows]
+        found = [row.found.vectors if isinstance(row.found, Embedded) else row.found for row in self._rows]
         columns = [
             pa.array([row.line for row in self._rows], pa.int64()),
             pa.array([row.text for row in self._rows], pa.string(), mask=missing),
             *(self._texts(found, missing) if self._level == "text" else [self._parts(found, missing)]),
+            *([pa.array([_languages(row.found) for row in self._rows], LANGUAGES)] if self._languages else []),
             pa.array(errors, ERROR),
         ]
         self._table.write_batch(pa.record_batch(columns, schema=self._schema))
@@ -96,6 +103,10 @@ class Table:
         return pa.ListArray.from_arrays(ends, listed, mask=pa.array(missing))
 
 
+def _languages(found: object) -> list[dict[str, Any]] | None:
+    return [asdict(of) for of in found.languages] if isinstance(found, Embedded) else None
+
+
 def _fields(stored: np.dtype[Any]) -> list[tuple[str, pa.DataType]]:
     """The columns of a vector."""
     if stored.names:
@@ -111,7 +122,9 @@ def _columns(vectors: np.ndarray, missing: np.ndarray | None = None) -> list[pa.
     return [pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1], mask=mask)]
 
 
-def _bytes(found: np.ndarray | Parts | BadInput) -> int:
+def _bytes(found: np.ndarray | Parts | Embedded[list[Language]] | BadInput) -> int:
     if isinstance(found, BadInput):
         return 0
+    if isinstance(found, Embedded):
+        return _bytes(found.vectors) + 64 * len(found.languages)
     return found.nbytes if isinstance(found, np.ndarray) else found.vectors.nbytes + 64 * len(found.places)
