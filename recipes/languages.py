@@ -44,7 +44,7 @@ def fit(model: Path, data: Data) -> Path:
     path = attachments.path_of(model, classifiers.NAME)
     opened = checkpoint.open(model)
     of = json.loads(json.dumps({"plan": asdict(PLAN), "caps": CAPS, "texts": [TEXTS, CHECKED], "seed": SEED, "data": asdict(data)}))
-    if path.exists() and done(opened, of):
+    if done(opened, classifiers.NAME, of):
         return path
     train, heldout = texts(data)
     found, measured = languages.fit(encoder.load(model), train, heldout, PLAN)
@@ -53,10 +53,10 @@ def fit(model: Path, data: Data) -> Path:
     return attachments.write(model, classifiers.NAME, packed, attachments.fingerprint(opened))
 
 
-def done(model: checkpoint.Checkpoint, of: dict[str, Any]) -> bool:
-    """Whether the attachment that is there is of this encoder, plan and data."""
+def done(model: checkpoint.Checkpoint, name: str, of: dict[str, Any]) -> bool:
+    """Whether that attachment is there, and of this encoder, plan and data."""
     try:
-        return attachments.read(model, classifiers.NAME, classifiers.FIT).facts.get("of") == of
+        return attachments.read(model, name, "make small").facts.get("of") == of
     except BadCheckpoint:
         return False
 

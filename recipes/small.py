@@ -6,7 +6,8 @@ It goes on from wherever it was stopped, and does nothing again that is done. Of
 `log.jsonl` and `data/`, so that a run made elsewhere can be brought here.
 
 - `runs/small/`       the run (recipes/small.toml says where); `half/` is the model in float16, as it ships and as it is measured, with the
-                      classifier of languages (recipes/languages.py) beside its weights
+                      classifier of languages (recipes/languages.py) and the calibration of text vectors
+                      (recipes/calibration.py) beside its weights
 - `recipes/small/`    `scores.json`, all that is measured; `log.csv` and `loss.svg`, the loss over the run
 - `src/xlmr/small/`   the model inside the package; its README.md is the model card
 """
@@ -22,6 +23,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import calibration
 import languages
 import tables
 from tqdm import tqdm
@@ -47,6 +49,7 @@ def main() -> None:
     train(recipe)
     halve(folder / "model", folder / "half")
     languages.fit(folder / "half", recipe.data)
+    calibration.fit(folder / "half", recipe.data)
     measure(folder)
     publish(folder)
     install(folder / "half", INSIDE)

@@ -6,7 +6,7 @@ from os import PathLike
 
 from xlmr import encoder as encoders
 from xlmr.encoder import Encoder
-from xlmr.tasks import alignment, embeddings, identification, masks, scoring
+from xlmr.tasks import alignment, embeddings, identification, masks, scoring, similarity
 
 
 class Model(Encoder):
@@ -17,6 +17,7 @@ class Model(Encoder):
     fill_mask = masks.fill_mask
     score = scoring.score
     embed = embeddings.embed
+    similarity = similarity.similarity
     align = alignment.align
     identify_language = identification.identify_language
     language_vectors = identification.language_vectors

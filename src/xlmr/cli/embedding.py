@@ -25,6 +25,7 @@ FORMATS = (".npy", ".parquet", ".jsonl")
 METHODS = ("mutual", "itermax")
 
 TEXT_OPTIONS = (
+    click.option("--raw", is_flag=True, help="Vectors of texts without the calibration, where the model has one."),
     click.option(
         "--layer", "layers", type=int, multiple=True, metavar="N", help="0: the embeddings, -1: the last. Again for several, side by side."
     ),

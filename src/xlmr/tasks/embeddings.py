@@ -17,11 +17,13 @@ import numpy as np
 from xlmr import encoder as encoders
 from xlmr.encoder import Encoder, bounded
 from xlmr.errors import BadInput
+from xlmr.heads import calibration as calibrated
 from xlmr.heads import pieces, vectors
+from xlmr.heads.calibration import Calibration
 from xlmr.heads.forms import DTYPES, Form
 from xlmr.heads.vectors import Layers, Pooling, Recipe
 from xlmr.limits import TOP, whole
-from xlmr.tasks import answers, classifiers, companions, hidden, segmentation
+from xlmr.tasks import answers, calibrations, classifiers, companions, hidden, segmentation
 from xlmr.tasks.evidence import Text
 from xlmr.tasks.recognition import Asked, Language
 from xlmr.tokenizer import Encoding
@@ -80,6 +82,8 @@ class Plan:
     form: Form
     before: str
     """What is put before a text."""
+    calibration: Calibration | None = None
+    """What takes the place of the recipe's steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,7 @@ class Question:
 class Options(TypedDict, total=False):
     """What vectors of any level may be asked for."""
 
+    raw: bool
     layers: int | Sequence[int] | None
     layer_mean: bool
     pooling: str | None
@@ -250,6 +255,7 @@ def plan(
     encoder: Encoder,
     *,
     level: str = "text",
+    raw: bool = False,
     layers: int | Sequence[int] | None = None,
     layer_mean: bool = False,
     pooling: str | None = None,
@@ -267,14 +273,24 @@ def plan(
         raise BadInput("layer_mean was asked for, and no layers; say which")
     if prompt and level != "text":
         raise BadInput(f"prompt is {prompt!r}, and level is {level!r}; a prompt is for vectors of texts. Put it into the text itself")
-    recipe = (
-        encoder.recipe if level == "text" and layers is None and pooling is None else _plain(encoder.recipe, layers, layer_mean, pooling)
-    )
-    vectors.refuse_unknown(recipe)
-    hidden.check(encoder, recipe.layers)
-    full = vectors.width(recipe, encoder.config.width)
+    own = level == "text" and layers is None and pooling is None
+    calibration = calibrations.find(encoder) if own and not raw else None
+    if calibration is not None:
+        recipe, full = _calibrated(calibration, prompt), calibration.size
+    else:
+        recipe = encoder.recipe if own else _plain(encoder.recipe, layers, layer_mean, pooling)
+        vectors.refuse_unknown(recipe)
+        hidden.check(encoder, recipe.layers)
+        full = vectors.width(recipe, encoder.config.width)
     form = Form(full if size is None else whole("size", size, full), unit, dtype)
-    return Plan(level, recipe, pooling or "mean", form, _prompt(recipe, prompt) if level == "text" else "")
+    return Plan(level, recipe, pooling or "mean", form, _prompt(recipe, prompt) if level == "text" else "", calibration)
+
+
+def _calibrated(of: Calibration, prompt: str | None) -> Recipe:
+    """Whose states a calibration wants, if any."""
+    if prompt:
+        raise BadInput(f"prompt is {prompt!r}, and the model's vectors are calibrated, without prompts; ask for raw ones")
+    return Recipe(layers=Layers(() if of.states is None else (of.states.layer,)))
 
 
 def _plain(recipe: Recipe, layers: int | Sequence[int] | None, mean: bool, pooling: str | None) -> Recipe:
@@ -341,7 +357,10 @@ def _each(
 
 
 def _text(plan: Plan, asked: Question, of: np.ndarray) -> np.ndarray:
-    return plan.form.of(hidden.finite(vectors.vector(plan.recipe, of, asked.prompt)))
+    if plan.calibration is None:
+        return plan.form.of(hidden.finite(vectors.vector(plan.recipe, of, asked.prompt)))
+    ids = np.array(asked.encoding.ids[1:-1], np.int64)
+    return plan.form.of(hidden.finite(calibrated.vector(plan.calibration, ids, of[1:-1])))
 
 
 def _words(plan: Plan, asked: Question, of: np.ndarray) -> Parts:

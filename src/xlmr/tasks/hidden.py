@@ -48,8 +48,10 @@ def read(encoder: Encoder, texts: Sequence[Sequence[int]], layers: Layers) -> It
 def each(encoder: Encoder, texts: Sequence[Sequence[int]], numbers: Sequence[int]) -> Iterator[list[np.ndarray]]:
     """For the ids of each text the states after each of some layers, float32 `[tokens, width]`.
 
-    Nothing above the highest layer is computed. Raises BadCheckpoint where the model's numbers are not finite.
+    Nothing above the highest layer is computed, and of no layer nothing. Raises BadCheckpoint where the model's numbers are not finite.
     """
+    if not numbers:
+        return iter([[] for _ in texts])
 
     def answer(batch: list[list[int]]) -> list[list[np.ndarray]]:
         states = encoder.runtime.hidden_states(encoders.pad(batch, encoder.config.pad_id), numbers)
@@ -62,7 +64,9 @@ def each(encoder: Encoder, texts: Sequence[Sequence[int]], numbers: Sequence[int
 
 
 def side_by_side(states: Sequence[np.ndarray], layers: Layers) -> np.ndarray:
-    """The states of several layers, one beside the other, or their mean."""
+    """The states of several layers, one beside the other, or their mean; of none there are no states."""
+    if not states:
+        return np.empty((0, 0), np.float32)
     if len(states) == 1:
         return states[0]
     joined: np.ndarray = np.mean(states, axis=0) if layers.mean else np.concatenate(states, axis=-1)

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 from xlmr import checkpoint
 from xlmr import encoder as encoders
 from xlmr.checkpoint import Checkpoint, attachments
 from xlmr.checkpoint.folder import CONFIG
+from xlmr.encoder import Encoder
 from xlmr.errors import BadInput
-from xlmr.tasks import classifiers
+from xlmr.tasks import calibrations, classifiers
+from xlmr.training import corpus, loop, similarity, translations
 from xlmr.training import languages as fits
-from xlmr.training.corpus import draw
+from xlmr.training.corpus import Corpus, Line, draw
 from xlmr.training.crops import draw as drawn
 from xlmr.training.languages import Plan
 from xlmr.training.regression import Settings
+from xlmr.training.similarity import Settings as SimilaritySettings
 
 HELD_OUT = 20
 """One text in so many is held out, by its hash."""
@@ -52,6 +57,47 @@ def languages(
     path = attachments.write(where, classifiers.NAME, classifiers.pack(found, measured), attachments.fingerprint(opened))
     yield f"{path}"
     yield from (f"  {name:20}{value:,.3f}" for name, value in measured.items() if isinstance(value, float))
+
+
+def calibration(
+    model: Mapping[str, Any], pairs: Iterable[tuple[str, str, str, str]], output: Path, settings: SimilaritySettings
+) -> Iterator[str]:
+    """Fit a calibration of text vectors to a model, from translated texts, and say what was measured.
+
+    `model` is what `xlmr.load` takes; each of `pairs` is a domain, a language, a text in it, and its English. `output` may be the model's
+    folder. Raises BadInput where the texts are too few or the output is another model's, and what opening the model raises.
+    """
+    opened = checkpoint.open(model["source"], revision=model["revision"])
+    where = prepare(opened, output)
+    encoder = encoders.load(**model)
+    lines = [*dict.fromkeys(line for pair in pairs for line in _translated(*pair))]
+    of: dict[bool, list[Line]] = {False: [], True: []}
+    for line in lines:
+        of[draw(line.id) % HELD_OUT == 0].append(line)
+    train, heldout = (tokenised(encoder, lines) for lines in of.values())
+    found, measured = similarity.fit(encoder, train, translations.domains(of[False]), heldout, settings)
+    fill(opened, where)
+    packed = calibrations.pack(found, measured)
+    path = attachments.write(where, calibrations.NAME, packed, attachments.fingerprint(opened))
+    yield f"{path}"
+    yield from (f"  {name:20}{share:,.3f}" for name, share in measured["tried"].items())
+
+
+def tokenised(encoder: Encoder, lines: Sequence[Line], phrases: Sequence[str] = ()) -> Corpus:
+    """Lines as the model's pieces."""
+    bar = tqdm(total=len(lines), desc="pieces of texts", mininterval=loop.often())
+
+    def tokenize(texts: list[str]) -> list[list[int]]:
+        bar.update(len(texts))
+        return [found.ids[1:-1] for found in encoder.tokenizer.encode_batch(texts)]
+
+    with bar:
+        return corpus.encode(lines, tokenize, encoder.config.vocabulary, phrases)
+
+
+def _translated(domain: str, language: str, text: str, english: str) -> Iterator[Line]:
+    yield Line(language, domain, english, text)
+    yield Line(translations.PIVOT, domain, english, english)
 
 
 def prepare(model: Checkpoint, output: Path) -> Path:

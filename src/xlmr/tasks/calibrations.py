@@ -1,0 +1,81 @@
+"""The calibration of text vectors as an attachment of a checkpoint: `calibration.safetensors`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from xlmr import files
+from xlmr.checkpoint import attachments
+from xlmr.checkpoint.attachments import Attachment
+from xlmr.config import Config
+from xlmr.encoder import Encoder
+from xlmr.errors import BadCheckpoint
+from xlmr.heads.calibration import Calibration, Projection, Table
+
+NAME = "calibration"
+FIT = "xlmr fit calibration --model MODEL --data FILE --output DIR"
+WHERE = f"{NAME}{attachments.SUFFIX}"
+LARGEST = 4_096
+"""Numbers of a vector."""
+
+
+def find(encoder: Encoder) -> Calibration | None:
+    """The calibration of a model, None where it has none. Raises BadCheckpoint where it is broken, or another encoder's."""
+    found = encoder.attachments.find(NAME, FIT) if encoder.attachments else None
+    return None if found is None else unpack(found, encoder.config)
+
+
+def pack(of: Calibration, measured: Mapping[str, Any]) -> Attachment:
+    """A calibration as arrays and facts; `measured` is what was measured of it on held-out texts."""
+    arrays: dict[str, np.ndarray] = {}
+    facts: dict[str, Any] = {"size": of.size, "measured": dict(measured)}
+    if of.table is not None:
+        arrays |= {"pieces": of.table.pieces, "keys": of.table.keys, "sequences": of.table.sequences}
+        facts["scale"] = of.table.scale
+    if of.states is not None:
+        arrays |= {"centre": of.states.centre.astype(np.float32), "weight": of.states.weight.astype(np.float16)}
+        facts["layer"] = of.states.layer
+    return Attachment(arrays, facts)
+
+
+def unpack(attachment: Attachment, config: Config) -> Calibration:
+    """The calibration in an attachment of an encoder of these sizes. Raises BadCheckpoint where something does not fit."""
+    size = files.typed(attachment.facts.get("size"), int, f"{WHERE}: size")
+    if not 1 <= size <= LARGEST:
+        raise BadCheckpoint(f"{WHERE}: size is {size}, wanted 1 to {LARGEST:,}; fit it again")
+    table = _table(attachment, config, size) if "scale" in attachment.facts else None
+    states = _projection(attachment, config, size) if "layer" in attachment.facts else None
+    if table is None and states is None:
+        raise BadCheckpoint(f"{WHERE}: has neither rows of pieces nor a projection of states; fit it again")
+    return Calibration(size, table, states)
+
+
+def _table(attachment: Attachment, config: Config, size: int) -> Table:
+    scale = attachment.facts["scale"]
+    if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 < scale < 1e6:
+        raise BadCheckpoint(f"{WHERE}: scale is {files.shown(str(scale)[:40])}, wanted a number above 0; fit it again")
+    pieces = _array(attachment, "pieces", np.int8, (config.vocabulary, size))
+    keys = _array(attachment, "keys", np.uint32, (None,))
+    sequences = _array(attachment, "sequences", np.int8, (len(keys), size))
+    if not (np.diff(keys.astype(np.int64)) > 0).all():
+        raise BadCheckpoint(f"{WHERE}: its keys do not ascend; fit it again")
+    return Table(pieces, keys, sequences, float(scale))
+
+
+def _projection(attachment: Attachment, config: Config, size: int) -> Projection:
+    layer = files.typed(attachment.facts["layer"], int, f"{WHERE}: layer")
+    if not 0 <= layer <= config.layers:
+        raise BadCheckpoint(f"{WHERE}: layer is {layer}, wanted 0 to {config.layers}; fit it again")
+    centre = attachments.array(attachment, "centre", "f", (config.width,), WHERE)
+    weight = attachments.array(attachment, "weight", "f", (config.width, size), WHERE)
+    return Projection(layer, centre.astype(np.float32), weight.astype(np.float32))
+
+
+def _array(attachment: Attachment, name: str, kind: type[np.generic], shape: tuple[int | None, ...]) -> np.ndarray:
+    found = attachments.array(attachment, name, np.dtype(kind).kind, shape, WHERE)
+    if found.dtype != kind:
+        raise BadCheckpoint(f"{WHERE}: {name} is {found.dtype}, wanted {np.dtype(kind)}; fit it again")
+    return found
