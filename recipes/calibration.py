@@ -18,9 +18,9 @@ from xlmr import checkpoint, encoder
 from xlmr.checkpoint import attachments
 from xlmr.checkpoint.attachments import Attachment
 from xlmr.tasks import calibrations
-from xlmr.training import corpus, fitting, similarity, translations
+from xlmr.training import contrast, corpus, fitting, translations
+from xlmr.training.contrast import Settings
 from xlmr.training.recipes import Data
-from xlmr.training.similarity import Settings
 
 EVERY = 1_000_000
 """Ids that a parallel set may give: all, where pretraining takes fewer."""
@@ -36,7 +36,7 @@ def fit(model: Path, data: Data) -> Path:
     parts = [[line for line in lines if line.id] for lines in corpus.split(corpus.read(data), data)]
     loaded = encoder.load(model)
     train, heldout = (fitting.tokenised(loaded, lines, data.phrases) for lines in parts)
-    found, measured = similarity.fit(loaded, train, translations.domains(parts[0]), heldout, SETTINGS)
+    found, measured = contrast.fit(loaded, train, translations.domains(parts[0]), heldout, SETTINGS)
     packed = calibrations.pack(found, measured)
     packed = Attachment(packed.arrays, {**packed.facts, "of": of})
     return attachments.write(model, calibrations.NAME, packed, attachments.fingerprint(opened))

@@ -29,7 +29,7 @@ seed_option = click.option("--seed", type=click.IntRange(0), default=1, show_def
 
 @fit.command()
 @click.option("--data", "-d", required=True, multiple=True, metavar="DATA",
-              help="A table or .jsonl with `lang`, `source`, `english`, or LANG=FILE with the last two. Again for other kinds.")  # fmt: skip
+              help="A table or .jsonl with `lang`, `source`, `english`, or LANG=FILE with the last two. Again for more.")  # fmt: skip
 @output_option
 @click.option("--size", type=click.IntRange(8, 1_024), default=96, show_default=True, metavar="N", help="Numbers of a vector.")
 @click.option("--sequences", type=click.IntRange(0, 1_000_000), default=56_000, show_default=True, metavar="N",
@@ -39,7 +39,8 @@ seed_option = click.option("--seed", type=click.IntRange(0), default=1, show_def
 @model_options
 def calibration(data: tuple[str, ...], output: Path, model: Model, **options: Any) -> None:
     """Fit the calibration of text vectors, with which texts that mean the same lie near each other, from translations; print its file and
-    what share of held-out translations it finds. `xlmr embed` uses it from then on.
+    what share of held-out translations it finds. `xlmr embed` uses it from then on. Files of one name hold texts of one kind, and only
+    those are told from each other: what tells kinds apart is no meaning.
 
     \b
     Examples:
@@ -47,7 +48,7 @@ def calibration(data: tuple[str, ...], output: Path, model: Model, **options: An
       xlmr fit calibration --model my-model --data de=news.csv --data de=manuals.csv --data fr=news.csv --output my-model
     """
     from xlmr.training import fitting
-    from xlmr.training.similarity import Settings
+    from xlmr.training.contrast import Settings
 
     pairs = ((_kind(source), *pair) for source in data for pair in pairs_in((source,)))
     for line in fitting.calibration(model, pairs, output, Settings(**options)):

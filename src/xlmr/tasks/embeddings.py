@@ -344,7 +344,7 @@ def _each(
         numbers = [*layers.numbers, *([languages.classifier.layer] if languages else [])]
         for asked, states in zip(batch, hidden.each(encoder, [asked.encoding.ids for asked in batch], numbers), strict=True):
             found.append(MADE[plan.level](plan, asked, hidden.side_by_side(states[: len(layers.numbers)], layers)))
-            lower.append(states[-1] if asked.whole else None)
+            lower.append(states[-1] if languages and asked.whole else None)
         if languages is None:
             return [*found]
         named = companions.recognise(encoder, [asked.beginning for asked in batch if asked.beginning], lower, languages)

@@ -16,13 +16,13 @@ from xlmr.checkpoint.folder import CONFIG
 from xlmr.encoder import Encoder
 from xlmr.errors import BadInput
 from xlmr.tasks import calibrations, classifiers
-from xlmr.training import corpus, loop, similarity, translations
+from xlmr.training import contrast, corpus, loop, translations
 from xlmr.training import languages as fits
+from xlmr.training.contrast import Settings as Contrast
 from xlmr.training.corpus import Corpus, Line, draw
 from xlmr.training.crops import draw as drawn
 from xlmr.training.languages import Plan
 from xlmr.training.regression import Settings
-from xlmr.training.similarity import Settings as SimilaritySettings
 
 HELD_OUT = 20
 """One text in so many is held out, by its hash."""
@@ -59,9 +59,7 @@ def languages(
     yield from (f"  {name:20}{value:,.3f}" for name, value in measured.items() if isinstance(value, float))
 
 
-def calibration(
-    model: Mapping[str, Any], pairs: Iterable[tuple[str, str, str, str]], output: Path, settings: SimilaritySettings
-) -> Iterator[str]:
+def calibration(model: Mapping[str, Any], pairs: Iterable[tuple[str, str, str, str]], output: Path, settings: Contrast) -> Iterator[str]:
     """Fit a calibration of text vectors to a model, from translated texts, and say what was measured.
 
     `model` is what `xlmr.load` takes; each of `pairs` is a domain, a language, a text in it, and its English. `output` may be the model's
@@ -70,12 +68,14 @@ def calibration(
     opened = checkpoint.open(model["source"], revision=model["revision"])
     where = prepare(opened, output)
     encoder = encoders.load(**model)
-    lines = [*dict.fromkeys(line for pair in pairs for line in _translated(*pair))]
+    lines = [*dict.fromkeys(line for pair in pairs for line in translated(*pair))]
     of: dict[bool, list[Line]] = {False: [], True: []}
     for line in lines:
         of[draw(line.id) % HELD_OUT == 0].append(line)
+    if not all(of.values()):
+        raise BadInput(f"found {len(lines):,} translated texts, one in {HELD_OUT} of which is held out: none is left; wanted hundreds")
     train, heldout = (tokenised(encoder, lines) for lines in of.values())
-    found, measured = similarity.fit(encoder, train, translations.domains(of[False]), heldout, settings)
+    found, measured = contrast.fit(encoder, train, translations.domains(of[False]), heldout, settings)
     fill(opened, where)
     packed = calibrations.pack(found, measured)
     path = attachments.write(where, calibrations.NAME, packed, attachments.fingerprint(opened))
@@ -95,7 +95,8 @@ def tokenised(encoder: Encoder, lines: Sequence[Line], phrases: Sequence[str] = 
         return corpus.encode(lines, tokenize, encoder.config.vocabulary, phrases)
 
 
-def _translated(domain: str, language: str, text: str, english: str) -> Iterator[Line]:
+def translated(domain: str, language: str, text: str, english: str) -> Iterator[Line]:
+    """A pair as lines of one id."""
     yield Line(language, domain, english, text)
     yield Line(translations.PIVOT, domain, english, english)
 
