@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
 
@@ -76,8 +76,20 @@ def of(char: str) -> str:
 
 def main(text: str) -> str:
     """The script of most of a text's letters; `Zyyy` where it has none. `Jpan` where kana and Han stand together."""
-    counts = Counter(map(of, text))
+    return most(counted(text))
+
+
+def counted(text: str) -> Counter[str]:
+    """How many letters a text has of each script."""
+    counts = Counter[str]()
+    for char, times in Counter(text).items():
+        counts[of(char)] += times
     del counts[ANY]
+    return counts
+
+
+def most(counts: Mapping[str, int]) -> str:
+    """The script of most letters, from the number of those of each; as `main`."""
     if not counts:
         return ANY
     first: str = max(sorted(counts), key=counts.__getitem__)

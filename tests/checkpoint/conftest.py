@@ -1,13 +1,16 @@
-"""Ways in which others lay out a model's files."""
+"""Ways in which others lay out a model's files, and a hub that has one."""
 
 from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from hub_server import FIRST, SECOND, Handler, Hub, set_hub
 from safetensors.numpy import load_file, save_file
 
 INDEX = "model.safetensors.index.json"
@@ -55,3 +58,20 @@ def part(field: int, content: bytes) -> bytes:
     while size > 0x7F:
         length, size = length + bytes([size & 0x7F | 0x80]), size >> 7
     return bytes([field << 3 | 2]) + length + bytes([size]) + content
+
+
+@pytest.fixture
+def hub(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A hub with two commits of a model, of which `main` is the second, and an empty cache."""
+    files = {path.name: path.read_bytes() for path in tiny.iterdir()}
+    served = type("Served", (Handler,), {})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), served)
+    server.daemon_threads = True
+    first = files | {"config.json": files["config.json"].replace(b"0.02", b"0.03")}
+    own = Hub(f"http://127.0.0.1:{server.server_port}", {FIRST: first, SECOND: files | {"harm.py": b"1/0"}}, {"main": SECOND, "v1": FIRST})
+    served.hub = own  # type: ignore[attr-defined]
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    set_hub(monkeypatch, own.url, tmp_path / "cache")
+    yield own
+    server.shutdown()
+    server.server_close()

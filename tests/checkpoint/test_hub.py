@@ -5,37 +5,18 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from http.server import ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hub_server import FIRST, NAME, SECOND, Handler, Hub, set_hub
+from hub_server import FIRST, NAME, SECOND, Hub, set_hub
 from huggingface_hub import constants
 
 import xlmr
 from xlmr import checkpoint
 from xlmr.checkpoint import attachments
 from xlmr.errors import BadCheckpoint, NotAvailable, OtherArchitecture
-
-
-@pytest.fixture
-def hub(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """A hub with two commits of a model, of which `main` is the second, and an empty cache."""
-    files = {path.name: path.read_bytes() for path in tiny.iterdir()}
-    served = type("Served", (Handler,), {})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), served)
-    server.daemon_threads = True
-    first = files | {"config.json": files["config.json"].replace(b"0.02", b"0.03")}
-    own = Hub(f"http://127.0.0.1:{server.server_port}", {FIRST: first, SECOND: files | {"harm.py": b"1/0"}}, {"main": SECOND, "v1": FIRST})
-    served.hub = own  # type: ignore[attr-defined]
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    set_hub(monkeypatch, own.url, tmp_path / "cache")
-    yield own
-    server.shutdown()
-    server.server_close()
 
 
 def stds(*revisions: str | None) -> list[float]:

@@ -132,7 +132,7 @@ def summed(rows: np.ndarray, picked: np.ndarray, starts: np.ndarray) -> np.ndarr
     found = np.zeros((len(counts), rows.shape[1]), np.float32)
     full = counts > 0
     if full.any():
-        sums = np.add.reduceat(rows[picked].astype(np.float32), starts[:-1][full], axis=0)
+        sums = np.add.reduceat(rows.take(picked, axis=0).astype(np.float32), starts[:-1][full], axis=0)
         found[full] = sums / np.sqrt(counts[full])[:, None]
     return found
 

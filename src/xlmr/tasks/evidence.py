@@ -54,11 +54,11 @@ def pooled(encoder: Encoder, texts: Sequence[Text], layer: int) -> np.ndarray:
     return np.stack([pool(of[: text.length]) for text, of in zip(texts, states, strict=True)])
 
 
-def gather(texts: Sequence[Text], pooled: np.ndarray, classes: Sequence[frozenset[str]]) -> Evidence:
-    """The evidence of some texts, from their pooled states; `classes` are the scripts of each class."""
+def gather(texts: Sequence[Text], pooled: np.ndarray, counts: Sequence[Counter[str]], classes: Sequence[frozenset[str]]) -> Evidence:
+    """The evidence of some texts, from their pooled states and the scripts of their letters; `classes` are the scripts of each class."""
     pieces, piece_starts = joined([text.ids[1:-1] for text in texts])
     runs, run_starts = ngrams.hashes([text.text for text in texts])
-    return Evidence(pooled, pieces, piece_starts, runs, run_starts, shares([counted(text.text) for text in texts], classes))
+    return Evidence(pooled, pieces, piece_starts, runs, run_starts, shares(counts, classes))
 
 
 def pool(states: np.ndarray) -> np.ndarray:
@@ -71,15 +71,6 @@ def joined(rows: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
     """Rows laid end to end, and where each begins: int64."""
     flat = np.fromiter(chain.from_iterable(rows), np.int64)
     return flat, np.cumsum([0, *map(len, rows)], dtype=np.int64)
-
-
-def counted(text: str) -> Counter[str]:
-    """How many letters a text has of each script."""
-    counts = Counter[str]()
-    for char, times in Counter(text).items():
-        counts[scripts.of(char)] += times
-    del counts[scripts.ANY]
-    return counts
 
 
 def shares(counts: Sequence[Counter[str]], classes: Sequence[frozenset[str]]) -> np.ndarray:
@@ -129,5 +120,5 @@ def written(kind: str) -> frozenset[str]:
 
 def in_scripts(text: str, allowed: Iterable[str]) -> float:
     """The share of a text's letters that is in some scripts; 0 where there are none."""
-    counts = counted(text)
+    counts = scripts.counted(text)
     return sum(counts[script] for script in allowed) / max(1, counts.total())

@@ -58,7 +58,8 @@ def recognise(encoder: Encoder, texts: Sequence[Text], asked: Asked) -> list[Rec
 def recognise_pooled(texts: Sequence[Text], pooled: np.ndarray, asked: Asked) -> list[Recognised]:
     """The same from the pooled states of the classifier's layer, `[texts, width]`."""
     classifier, written = asked.classifier, asked.scripts
-    found = evidences.gather(texts, pooled, written)
+    counts = [scripts.counted(text.text) for text in texts]
+    found = evidences.gather(texts, pooled, counts, written)
     rows = loglinear.known_runs(classifier.keys, found.runs, found.run_starts, classifier.index)
     scores = loglinear.evidence(classifier, found, rows)
     certain = loglinear.certainty(classifier, found, scores, rows)
@@ -67,16 +68,15 @@ def recognise_pooled(texts: Sequence[Text], pooled: np.ndarray, asked: Asked) ->
     ranked = _languages(asked, loglinear.probabilities(scores.astype(np.float64)))
     every = frozenset[str]().union(*written)
     return [
-        _answer(text.text, asked, of, float(sure), every, found.shares[i])
-        for i, (text, of, sure) in enumerate(zip(texts, ranked, certain, strict=True))
+        _answer(scripts.most(letters), asked, of, sure, every, fitting)
+        for letters, of, sure, fitting in zip(counts, ranked, certain.tolist(), found.shares, strict=True)
     ]
 
 
 def _answer(
-    text: str, asked: Asked, ranked: Sequence[tuple[int, float]], certain: float, every: frozenset[str], fitting: np.ndarray
+    script: str, asked: Asked, ranked: Sequence[tuple[int, float]], certain: float, every: frozenset[str], fitting: np.ndarray
 ) -> Recognised:
-    """What is said of a text, from its classes with their shares, its certainty, and how its letters fit the scripts of each class."""
-    script = scripts.main(text)
+    """What is said of a text: from its script, its classes with their shares, its certainty, and how its letters fit each class."""
     if script == scripts.ANY or (asked.chosen is None and not scripts.parts([script]) & every):
         return (Language(UNKNOWN, script, 1.0),), False
     known = asked.chosen is not None or certain >= asked.classifier.threshold

@@ -127,7 +127,7 @@ def _scores(encoder: Encoder, text: str, window: list[tuple[int, int]], asked: A
     pooled = np.stack([states[0][rows].mean(0) if len(rows) else np.zeros(states.shape[-1], np.float32) for rows in held])
     pieces, piece_starts = evidences.joined([[encoding.ids[i] for i in rows] for rows in held])
     parts = [text[start:stop] for start, stop in window]
-    shares = evidences.shares([evidences.counted(part) for part in parts], asked.scripts)
+    shares = evidences.shares([scripts.counted(part) for part in parts], asked.scripts)
     found = loglinear.evidence(asked.classifier, Evidence(pooled, pieces, piece_starts, *ngrams.hashes(parts), shares))
     if asked.chosen is not None:
         found = np.where(asked.chosen, found, -np.inf)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from xlmr import batching
+from xlmr import batching, scripts
 from xlmr import encoder as encoders
 from xlmr.encoder import Encoder
 from xlmr.heads import loglinear, ngrams
@@ -67,7 +67,7 @@ def encode(encoder: Encoder, texts: Sequence[str], layers: Sequence[int], classe
                 of[i] = evidences.pool(row[: seen[i].length])
     pieces, piece_starts = evidences.joined([text.ids[1:-1] for text in seen])
     runs, run_starts = _hashed([text.text for text in seen])
-    shares = evidences.shares([evidences.counted(text.text) for text in seen], classes)
+    shares = evidences.shares([scripts.counted(text.text) for text in seen], classes)
     return [Evidence(of, pieces, piece_starts, runs, run_starts, shares) for of in pooled]
 
 

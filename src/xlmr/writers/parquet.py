@@ -1,7 +1,6 @@
-"""Parquet, a table with a row for each text (extra: data): its line, the text, and its vector, or a list of its words or tokens;
-with a list of its languages where they were asked for.
+"""Parquet, a table with a row for each text (extra: data): its line, the text, and its vector, or a list of its words or tokens.
 
-What could not be answered has its error in its row, and no vector.
+Where languages were asked for, it has a list of them too. What could not be answered has its error in its row, and no vector.
 """
 
 from __future__ import annotations
