@@ -133,19 +133,24 @@ def labelled_in(sources: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     Raises BadInput for a language that is not known and BadLine for a line that cannot be read, each with its file.
     """
     for source in sources:
-        language, equals, name = source.partition("=")
-        if equals and not Path(source).exists():
-            code = find(language).code
-            for line in texts_of.read(Path(name)):
+        code, path = named(source)
+        if code is not None:
+            for line in texts_of.read(path):
                 if isinstance(line.text, BadLine):
-                    raise BadLine(f"{name}: line {line.number}: {line.text}")
+                    raise BadLine(f"{path}: line {line.number}: {line.text}")
                 yield code, line.text
             continue
-        for line, language in texts_of.labelled(Path(source), "lang"):
+        for line, language in texts_of.labelled(path, "lang"):
             try:
                 yield find(language).code, str(line.text)
             except BadInput as error:
                 raise BadLine(f"{source}: line {line.number}: {error}") from None
+
+
+def named(source: str) -> tuple[str | None, Path]:
+    """The language and the file of `LANG=FILE`; None and the file of any other. Raises BadInput for a language that is not known."""
+    language, equals, name = source.partition("=")
+    return (find(language).code, Path(name)) if equals and not Path(source).exists() else (None, Path(source))
 
 
 def texts_in(texts: tuple[str, ...], file: Path | None) -> Source:
