@@ -59,8 +59,10 @@ def fields(path: Path) -> frozenset[str]:
 
     Raises BadInput where the file cannot be read at all.
     """
+    if _kind(path) not in HEADS:  # not opened: what can be read once only, such as a pipe, is read later
+        return frozenset()
     with _open(path) as (kind, file):
-        return HEADS[kind](file) if kind in HEADS else frozenset()
+        return HEADS[kind](file)
 
 
 def labelled(path: Path, label: str) -> Iterator[tuple[Line, str]]:
@@ -115,12 +117,17 @@ def table(file: IO[bytes], field: str, dialect: type[csv.Dialect]) -> Iterator[L
             yield Line(rows.line_num, row if isinstance(row, BadLine) else _cell(row, column, field))
 
 
+def _kind(path: Path) -> str:
+    """The end of its name, without that of a packing."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    return "".join(suffixes[:-1][-1:] if suffixes and suffixes[-1] in UNPACKED else suffixes[-1:])
+
+
 @contextmanager
 def _open(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
     """The bytes of a file, unpacked, and its kind, by the end of its name. Raises BadInput for what goes wrong while it is read."""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    opened = UNPACKED.get(suffixes[-1]) if suffixes else None
-    kind = "".join(suffixes[:-1][-1:] if opened else suffixes[-1:])
+    kind = _kind(path)
+    opened = UNPACKED.get(path.suffix.lower())
     if kind in REFUSED:
         raise BadInput(f"{path}: {REFUSED[kind]}")
     try:

@@ -81,7 +81,7 @@ def draw(
 
     place = maps.placer(method)
     with appearing(output) as file:
-        chosen = sampling.sample(_rows(sources, column, parallel), most, seed)
+        chosen = sampling.sample(_counted(_rows(sources, column, parallel)), most, seed)
         _tell(chosen)
         loaded = xlmr.load(**model)
         options = {"layers": layers or None, "pooling": pooling}
@@ -90,11 +90,11 @@ def draw(
             click.echo(f"placing {len(dots):,} texts in the plane", err=True)
         places = place(vectors, seed)
         shares = points.measured(dots, vectors, places)
-        name = visible(str(model["source"] or "small"))
+        name = ", ".join([str(model["source"] or "small"), *(f"layer {layer}" for layer in layers), *([pooling] if pooling else [])])
         maps.write(
             file,
             output.suffix.lower(),
-            points.described(dots, places, shares, total=chosen.total, model=name, method=method, lines=lines),
+            points.described(dots, places, shares, total=chosen.total, model=visible(name), method=method, lines=lines),
         )
     say(str(output))
     for said, of in points.told(shares).items():
@@ -126,7 +126,7 @@ def _of(path: Path, language: str | None, column: str | None, parallel: bool) ->
             continue
         try:
             known = str(code.text) if code else language
-            yield Row(place, line.text, known and _code(known), str(number) if parallel else str(name.text) if name else None)
+            yield Row(place, line.text, known and _code(known), str(number) if parallel else (str(name.text) or None) if name else None)
         except BadInput as error:
             yield Row(place, error)
 
@@ -145,7 +145,7 @@ def _tell(chosen: Sample) -> None:
         click.echo(f"xlmr: {len(chosen.rows):,} of {chosen.total:,} texts are drawn, by chance; --most takes more", err=True)
 
 
-def _counted(answers: Iterator[Any]) -> Iterator[Any]:
+def _counted(items: Iterator[Any]) -> Iterator[Any]:
     from xlmr.cli.printing import progress
 
-    return progress(answers, elsewhere=True)
+    return progress(items, elsewhere=True)

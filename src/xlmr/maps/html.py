@@ -19,7 +19,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from xlmr.maps import Map, svg
-from xlmr.maps.looks import Look, looks
+from xlmr.maps.looks import SHAPES, Look, looks
 
 PLACES = re.compile(r"({{[A-Z]+}})")
 TEXT = 600
@@ -77,7 +77,7 @@ def _picture(of: Map, places: np.ndarray, height: float, look: Mapping[str, Look
 
 def _entry(code: str, count: int, look: Look) -> str:
     """A language of the legend."""
-    dot = f'<svg viewBox="-6 -6 12 12" aria-hidden="true"><use href="#{look.shape}" fill="{look.colour}"></use></svg>'
+    dot = f'<svg viewBox="-6 -6 12 12" aria-hidden="true"><path d="{SHAPES[look.shape]}" fill="{look.colour}"></path></svg>'
     name = f"<b>{escape(code)}</b><span>{escape(svg.named(code))}</span><i>{count:,}</i>"
     return f'<li><button type="button" data-language="{escape(code)}" aria-pressed="false">{dot}{name}</button></li>'
 

@@ -1,4 +1,4 @@
-"""How languages look: each a colour and a shape that no other has together, and a label where it is densest."""
+"""How languages look: each a colour and a shape that no other has together, and a label where it is by itself."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def looks(codes: Iterable[str]) -> dict[str, Look]:
 def labels(
     languages: Mapping[str, list[int]], places: np.ndarray, own: np.ndarray, sizes: Mapping[str, tuple[float, float]]
 ) -> dict[str, tuple[float, float]]:
-    """Where each language's label has its middle: on a text whose neighbours are of the language as well, and where no other label is.
+    """Where each language's label has its middle: at a text whose neighbours are of the language as well, and where no other label is.
 
     `own` is the share of each text's neighbours in its language, `sizes` are widths and heights of labels. A language that is among others
     everywhere has no label, which would say that it has a place; nor has one whose label finds no room. Those that are most by

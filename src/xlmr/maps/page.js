@@ -87,9 +87,11 @@ function see(next) {
     height,
   };
   picture.setAttribute("viewBox", `${view.x} ${view.y} ${width} ${height}`);
-  const size = base * far ** 0.75; // dots grow a little as one comes closer
+  picture.classList.toggle("closer", far < 1);
+  const small = Math.min(2.5, Math.max(1, (0.8 * full.width) / picture.clientWidth)); // on a narrow screen
+  const size = base * far ** 0.75 * small ** 0.5; // dots grow a little as one comes closer
   for (const path of picture.querySelectorAll("defs path")) path.setAttribute("transform", `scale(${size})`);
-  picture.style.setProperty("--far", far ** 0.85);
+  picture.style.setProperty("--far", far ** 0.85 * small);
 }
 
 function zoom(by, point) {
@@ -105,7 +107,8 @@ picture.addEventListener("wheel", (event) => {
   zoom(Math.exp(event.deltaY * (event.deltaMode ? 0.05 : 0.0015)), at(event));
 }, { passive: false });
 picture.addEventListener("pointerdown", (event) => {
-  grip = event.pointerType === "mouse" ? { x: event.clientX, y: event.clientY, view, scale: picture.getScreenCTM().a } : null;
+  const held = event.pointerType === "mouse" || view.width < full.width; // a finger on the whole picture moves the page
+  grip = held ? { x: event.clientX, y: event.clientY, view, scale: picture.getScreenCTM().a } : null;
 });
 addEventListener("pointerup", () => { grip = null; });
 picture.addEventListener("pointermove", (event) => {
@@ -118,6 +121,7 @@ picture.addEventListener("pointermove", (event) => {
 });
 picture.addEventListener("click", (event) => show(nearest(at(event), REACH / picture.getScreenCTM().a), event));
 picture.addEventListener("pointerleave", () => show(-1));
+addEventListener("resize", () => see(view));
 addEventListener("keydown", (event) => { if (event.key === "Escape") show(-1); });
 document.getElementById("closer").addEventListener("click", () => zoom(0.7, middle()));
 document.getElementById("farther").addEventListener("click", () => zoom(1 / 0.7, middle()));
@@ -140,3 +144,4 @@ entries.forEach((entry) => entry.addEventListener("click", () => {
   choose(alone === language ? null : language);
 }));
 switched?.addEventListener("change", () => choose(alone));
+see(full);

@@ -14,6 +14,7 @@ from xlmr.encoder import Encoder
 from xlmr.errors import BadInput
 from xlmr.maps import Dot, Map, Row, Shares, neighbours
 from xlmr.tasks import embeddings, identification
+from xlmr.tasks.recognition import UNKNOWN
 
 T = TypeVar("T")
 
@@ -66,7 +67,7 @@ def measured(dots: Sequence[Dot], vectors: np.ndarray, places: np.ndarray) -> di
 def described(dots: Sequence[Dot], places: np.ndarray, shares: Mapping[str, Shares], *, total: int, model: str, method: str,
               lines: bool | None = None) -> Map:  # fmt: skip
     """The map, with what it says of itself. Without a word about `lines`, translations are joined where texts are few enough to see it."""
-    count = len({dot.language for dot in dots})
+    count = len({dot.language for dot in dots} - {UNKNOWN})
     drawn = f"{len(dots):,} texts" if total == len(dots) else f"{len(dots):,} of {total:,} texts, drawn by chance,"
     found = "; the model found the languages" if all(dot.confidence is not None for dot in dots) else ""
     near = {
@@ -74,8 +75,9 @@ def described(dots: Sequence[Dot], places: np.ndarray, shares: Mapping[str, Shar
         "pca": "The two directions in which the vectors of length 1 differ most.",
     }
     joined = len(dots) <= JOINED if lines is None else lines
+    languages = f"{count:,} {'language' if count == 1 else 'languages'}{found}"
     caption = [
-        f"{drawn} in {count:,} {'languages' if count > 1 else 'language'}{found}. Model: {model}. {maps.METHODS[method]}. {near[method]}",
+        f"{drawn} in {languages}. Vectors: {model}. {maps.METHODS[method]}. {near[method]}",
         *(f"{said}: {', '.join(f'{share:.2f} {where}' for where, share in of.items())}." for said, of in told(shares).items()),
     ]
     return Map(dots, places, "Texts in the plane, by language", caption, joined and any(dot.group is not None for dot in dots))

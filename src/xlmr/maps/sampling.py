@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
-from heapq import heappush, heappushpop
+from heapq import heappop, heappush
 
 from xlmr.encoder import bounded
 from xlmr.errors import BadInput
 from xlmr.maps import Row
 
+HELD = 50_000_000
+"""Characters of all texts together. Of longer ones fewer are drawn."""
 TOLD = 20
 """Rows that cannot be drawn of which each is told."""
 
@@ -36,7 +38,8 @@ def sample(rows: Iterable[Row], most: int, seed: int = 0) -> Sample:
     which share a name, come together, and whether a row is taken does not depend on the order of the files.
     """
     heap: list[tuple[int, int, Row]] = []
-    total = failed = 0
+    total = failed = held = 0
+    bar = 1 << 64
     told: list[str] = []
     for order, row in enumerate(rows):
         try:
@@ -49,11 +52,13 @@ def sample(rows: Iterable[Row], most: int, seed: int = 0) -> Sample:
         if not text.strip():
             continue
         total += 1
-        entry = (-_number(row, seed), -order, row)
-        if len(heap) < most:
-            heappush(heap, entry)
-        else:
-            heappushpop(heap, entry)
+        if (number := _number(row, seed)) >= bar:
+            continue
+        heappush(heap, (-number, -order, row))
+        held += len(text)
+        while len(heap) > most or held > HELD:
+            bar = -heap[0][0]
+            held -= len(str(heappop(heap)[2].text))
     return Sample([row for _, _, row in sorted(heap, key=lambda entry: -entry[1])], total, failed, told)
 
 

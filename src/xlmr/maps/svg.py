@@ -94,7 +94,8 @@ def picture(of: Map, places: np.ndarray, look: Mapping[str, Look], transform: st
                 _text(dot, "title", _title(of, i))
     texts = SubElement(root, "g", {"class": "labels"})
     sizes = {code: (LETTER * len(code) + 6, 16.0) for code in of.languages}
-    for code, (x, y) in labels(of.languages, places, own(places, of.dots), sizes).items():
+    above = places - (0, 6 + 6 * size(of))  # so that one still sees the dot
+    for code, (x, y) in labels(of.languages, above, own(places, of.dots), sizes).items():
         _text(texts, "text", code, {**_numbers(x=x, y=y), "data-language": code})
     return root
 

@@ -26,11 +26,11 @@ LEAST = 5
 
 def place(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
     """Vectors `[texts, size]` in the plane, float64 `[texts, 2]`; the same ones with the same seed give the same places."""
-    start = pca.place(vectors)
-    if len(vectors) < LEAST or not start.std(0).all():
-        return start
-    start *= 1e-4 / start[:, 0].std()  # as small as the paper has it, or early steps are lost
-    perplexity = min(PERPLEXITY, (len(vectors) - 1) / 3)
     with threadpool_limits(1):
+        start = pca.place(vectors)
+        if len(vectors) < LEAST or not start.std(0).all():
+            return start
+        start *= 1e-4 / start[:, 0].std()  # as small as the paper has it, or early steps are lost
+        perplexity = min(PERPLEXITY, (len(vectors) - 1) / 3)
         found: np.ndarray = TSNE(perplexity=perplexity, init=start.astype(np.float32), random_state=seed).fit_transform(vectors)
     return found.astype(np.float64)
