@@ -54,7 +54,8 @@ def test_everything_lies_within_the_picture_and_no_legend_entry_on_another(count
     root = parsed(drawing([Dot("a", code) for code in codes for _ in range(3)], seed=count))
     _, _, width, height = map(float, root.get("viewBox").split())
     left, top = map(float, re.findall(r"[\d.]+", root.find(f"./{NAME}g[@class='legend']").get("transform")))
-    entries = [(left + float(part.get("x")), top + float(part.get("y"))) for part in root.findall(f"./{NAME}g[@class='legend']/{NAME}use")]
+    codes_at = root.findall(f"./{NAME}g[@class='legend']/{NAME}text[@class='code']")
+    entries = [(left + float(part.get("x")), top + float(part.get("y"))) for part in codes_at]
     dots = [(float(part.get("x")), svg.HEAD + float(part.get("y"))) for part in root.findall(f".//{NAME}g[@class='language']/{NAME}use")]
     assert len(dots) == 3 * count
     assert all(0 < x < width - 5 and svg.HEAD < y < height for x, y in dots + entries)

@@ -148,11 +148,11 @@ def _legend(languages: Mapping[str, Sequence[int]], look: Mapping[str, Look], co
     root = Element("g", {"class": "legend"}, transform=transform)
     for i, (code, dots) in enumerate(languages.items()):
         x, y = COLUMN * (i // rows), ROW * (i % rows)
-        SubElement(root, "use", {"href": f"#{look[code].shape}", "fill": look[code].colour, **_numbers(x=x, y=y)})
+        SubElement(root, "path", d=SHAPES[look[code].shape], fill=look[code].colour, transform=f"translate({x:g} {y:g}) scale(1.2)")
         _text(root, "text", code, {**_numbers(x=x + 14, y=y + 5), "class": "code"})
-        begin, letters = (46, 20) if len(code) <= 3 else (76, 14)
+        begin, letters = (46, 20) if len(code) <= 3 else (82, 12)
         _text(root, "text", shown(named(code), letters), _numbers(x=x + begin, y=y + 5))
-        _text(root, "text", f"{len(dots):,}", {**_numbers(x=x + COLUMN - 16, y=y + 5), "class": "count"})
+        _text(root, "text", f"{len(dots):,}", {**_numbers(x=x + COLUMN - 28, y=y + 5), "class": "count"})
     return root
 
 
