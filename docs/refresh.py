@@ -110,9 +110,18 @@ def summary(path: Path) -> str:
     return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0].rstrip(".")
 
 
+PICTURES = {
+    "map.svg": "xlmr map tests/sentences.tsv --output docs/map.svg",
+    "map-layer-1.svg": "xlmr map tests/sentences.tsv --layer 1 --output docs/map-layer-1.svg",
+}
+"""By the file in docs/, the command that draws it. Other processors draw another one, so the tests do not compare them."""
+
+
 if __name__ == "__main__":
     for path in PAGES:
         before = path.read_text(encoding="utf-8")
         if (after := refreshed(before)) != before:
             path.write_text(after, encoding="utf-8")
             print("rewritten:", path.relative_to(ROOT))
+    for command in PICTURES.values():
+        print("drawn:", run_sh(command).partition("\n")[0])

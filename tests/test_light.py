@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-HEAVY = {"accelerate", "flax", "jax", "pyarrow", "sentencepiece", "tensorflow", "torch", "transformers"}
+HEAVY = {"accelerate", "flax", "jax", "matplotlib", "pyarrow", "scipy", "sentencepiece", "sklearn", "tensorflow", "torch", "transformers"}
 LAZY = {"numpy", "onnx", "onnxruntime", "tokenizers", "huggingface_hub", "click", "icu4py"}
 
 IMPORT = "import xlmr"
@@ -50,6 +50,19 @@ def test_an_answer_brings_in_nothing_heavy(tiny, command):
 def test_the_language_of_a_text_brings_in_nothing_heavy(speaking):
     found = brought_in(ANSWER.format(command=("language", "--spans", "the cat"), folder=str(speaking)))
     assert not found & (HEAVY | {"huggingface_hub", "safetensors"})
+
+
+def test_help_brings_in_nothing_but_the_command_line():
+    code = ANSWER.replace('"--json"', '"--help"').replace('"--model", {folder!r}, ', "")
+    found = brought_in(code.format(command=("map",)))
+    assert not found & (HEAVY | LAZY - {"click"})
+
+
+def test_a_picture_without_t_sne_brings_in_nothing_heavy(tiny, tmp_path):
+    (tmp_path / "a.txt").write_text("the cat\nthe key\n", encoding="utf-8")
+    command = ("map", "--method", "pca", f"en={tmp_path / 'a.txt'}", "--output", str(tmp_path / "a.svg"))
+    found = brought_in(ANSWER.replace(', "--json"', "").format(command=command, folder=str(tiny)))
+    assert not found & (HEAVY | {"huggingface_hub"})
 
 
 @pytest.mark.parametrize("heavy", sorted(HEAVY))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from xlmr.batching import PAUSE
 from xlmr.errors import BadInput, BadLine
 from xlmr.limits import LINE
-from xlmr.texts import Line, plain, read, standard_input
+from xlmr.texts import Line, fields, plain, read, standard_input
 
 WRITTEN = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"), max_size=20)
 TEXTS = ["Paris est la <mask>.", "", '"quoted", twice', "日本語\u2028と<mask>", " spaces\tand tabs ", "a\x00b"]
@@ -247,3 +247,30 @@ def test_before_a_pipe_is_waited_for_there_is_a_pause():
 def test_a_file_as_standard_input_has_no_pause(write):
     with write("lines.txt", "one\ntwo\n").open("rb") as file:
         assert list(standard_input(file)) == [Line(1, "one"), Line(2, "two")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "wanted"),
+    [
+        ("a.txt", b"text\tlang\n", set()),
+        ("a", b"text\tlang\n", set()),
+        ("a.tsv", b"\xef\xbb\xbftext\tlang\nx\ty\n", {"text", "lang"}),
+        ("a.CSV", b'"text","a ""b"""\n', {"text", 'a "b"'}),
+        ("a.tsv", b"", set()),
+        ("a.csv", b'"text\n', set()),
+        ("a.jsonl", b'\n{"text": "x", "id": 1}\n{"more": 2}\n', {"text", "id"}),
+        ("a.ndjson", b"[1]\n", set()),
+        ("a.jsonl", b"{\xff\n" + b'{"id": 1}', {"id"}),
+    ],
+)
+def test_what_else_a_file_says_of_its_texts(tmp_path, name, content, wanted):
+    (tmp_path / name).write_bytes(content)
+    assert fields(tmp_path / name) == wanted
+    (tmp_path / f"{name}.gz").write_bytes(gzip.compress(content))
+    assert fields(tmp_path / f"{name}.gz") == wanted
+
+
+def test_a_number_is_a_name_and_no_text(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": 1, "id": 1}\n{"text": "x", "id": true}\n', encoding="utf-8")
+    assert [str(line.text) for line in read(tmp_path / "a.jsonl", "id")] == ["1", "not a JSON object with a string as 'id'"]
+    assert [str(line.text) for line in read(tmp_path / "a.jsonl")] == ["not a JSON object with a string as 'text'", "x"]

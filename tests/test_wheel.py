@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT = 32 * 2**20
-HEAVY = {"torch", "transformers", "accelerate", "sentencepiece", "tensorflow", "jax", "pyarrow"}
+HEAVY = {"torch", "transformers", "accelerate", "sentencepiece", "tensorflow", "jax", "pyarrow", "scikit-learn", "matplotlib"}
 
 pytestmark = pytest.mark.registry
 

@@ -36,6 +36,8 @@ THREADS = 1_024
 """Processor threads of one model."""
 LINE = 4_000_000
 """Bytes in one line of a file."""
+POINTS = 20_000
+"""Texts in one picture."""
 
 UNPACKING = 1 << 28
 """Bytes that unpacking an .xz file may take; `xz -9` wants a quarter of it."""

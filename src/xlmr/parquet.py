@@ -42,6 +42,14 @@ def column(file: IO[bytes], name: str) -> Iterator[bytes | None]:
         raise BadInput(f"cannot be read as Parquet ({str(error).partition(chr(10))[0]})") from None
 
 
+def names(file: IO[bytes]) -> frozenset[str]:
+    """The columns that hold texts. Raises as `column`."""
+    try:
+        return frozenset(field.name for field in parquet.read_schema(file) if _holds_texts(field.type))
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise BadInput(f"cannot be read as Parquet ({str(error).partition(chr(10))[0]})") from None
+
+
 def _holds_texts(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         return _holds_texts(kind.value_type)

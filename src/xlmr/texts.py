@@ -15,6 +15,7 @@ import select
 import stat
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -49,18 +50,19 @@ def read(path: Path, field: str = FIELD) -> Iterator[Line]:
 
     Raises BadInput where the file cannot be read at all, MissingExtra where it is Parquet and that package is missing.
     """
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    opened = UNPACKED.get(suffixes[-1]) if suffixes else None
-    kind = "".join(suffixes[:-1][-1:] if opened else suffixes[-1:])
-    if kind in REFUSED or (opened and kind == PARQUET):
-        raise BadInput(f"{path}: {REFUSED.get(kind, PACKED_TWICE)}")
-    try:
-        with opened(path) if opened else path.open("rb") as file:
-            yield from KINDS[kind](file, field) if kind in KINDS else plain(file)
-    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-        raise BadInput(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
-    except BadInput as error:
-        raise BadInput(f"{path}: {error}") from None
+    with _open(path) as (kind, file):
+        yield from KINDS[kind](file, field) if kind in KINDS else plain(file)
+
+
+def fields(path: Path) -> frozenset[str]:
+    """What else a file says of its texts: the columns of a table, the keys of the first object on a line; of plain text nothing.
+
+    Raises BadInput where the file cannot be read at all.
+    """
+    if _kind(path) not in HEADS:  # not opened: what can be read once only, such as a pipe, is read later
+        return frozenset()
+    with _open(path) as (kind, file):
+        return HEADS[kind](file)
 
 
 def rows(path: Path, *fields: str) -> Iterator[tuple[int, list[str]]]:
@@ -126,6 +128,52 @@ def columns(file: IO[bytes], field: str) -> Iterator[Line]:
 
 def _bounded(value: bytes) -> str | BadLine:
     return _decoded(value) if len(value) <= LINE else BadLine(f"the text has more than {LINE:,} bytes")
+
+
+def _kind(path: Path) -> str:
+    """The end of its name, without that of a packing."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    return "".join(suffixes[:-1][-1:] if suffixes and suffixes[-1] in UNPACKED else suffixes[-1:])
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    """The bytes of a file, unpacked, and its kind, by the end of its name. Raises BadInput for what goes wrong while it is read."""
+    kind = _kind(path)
+    opened = UNPACKED.get(path.suffix.lower())
+    if kind in REFUSED or (opened and kind == PARQUET):
+        raise BadInput(f"{path}: {REFUSED.get(kind, PACKED_TWICE)}")
+    try:
+        with opened(path) if opened else path.open("rb") as file:
+            yield kind, file
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise BadInput(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from None
+
+
+def _keys(file: IO[bytes]) -> frozenset[str]:
+    """The keys of the first object on a line; none where that is no object."""
+    for line in plain(file):
+        if isinstance(line.text, str) and line.text.strip():
+            try:
+                value = json.loads(line.text)
+            except (ValueError, RecursionError):
+                value = None
+            return frozenset(value) if isinstance(value, dict) else frozenset()
+    return frozenset()
+
+
+def _parquet_columns(file: IO[bytes]) -> frozenset[str]:
+    from xlmr import parquet
+
+    return parquet.names(file)
+
+
+def _columns(file: IO[bytes], dialect: type[csv.Dialect]) -> frozenset[str]:
+    lines = _TableLines(file)
+    header = _row(csv.reader(lines, dialect), lines)
+    return frozenset(header) if isinstance(header, list) else frozenset()
 
 
 def _plain(lines: Iterable[tuple[int, bytes | BadLine] | Pause]) -> Iterator[Line | Pause]:
@@ -232,10 +280,10 @@ def _field(line: str, field: str) -> str | BadLine:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
         return BadLine(f"not JSON ({error})")
-    if not isinstance(value, dict) or not isinstance(value.get(field), str):
-        return BadLine(f"not a JSON object with a string as {field!r}")
-    text: str = value[field]
-    return text
+    found = value.get(field) if isinstance(value, dict) else None
+    if field != FIELD and type(found) is int:  # a number is a name as well, though no text
+        return str(found)
+    return found if isinstance(found, str) else BadLine(f"not a JSON object with a string as {field!r}")
 
 
 def _decoded(line: bytes) -> str | BadLine:
@@ -268,6 +316,13 @@ KINDS: dict[str, Callable[[IO[bytes], str], Iterator[Line]]] = {
     ".csv": partial(table, dialect=Commas),
     ".tsv": partial(table, dialect=Tabs),
     PARQUET: columns,
+}
+HEADS: dict[str, Callable[[IO[bytes]], frozenset[str]]] = {
+    ".jsonl": _keys,
+    ".ndjson": _keys,
+    ".csv": partial(_columns, dialect=Commas),
+    ".tsv": partial(_columns, dialect=Tabs),
+    PARQUET: _parquet_columns,
 }
 PACKED = "is packed in a way that is not read here; unpack it, or pack it as .gz or .xz"
 PACKED_TWICE = "is Parquet, which packs its columns itself, packed once more; unpack it"

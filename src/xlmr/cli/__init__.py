@@ -13,7 +13,7 @@ from typing import NoReturn
 import click
 
 import xlmr
-from xlmr.cli import embedding, evaluation, fitting, language, masked, models, training
+from xlmr.cli import embedding, evaluation, fitting, language, mapping, masked, models, training
 from xlmr.cli.options import SETTINGS
 from xlmr.cli.terminal import prepare, visible
 from xlmr.errors import XlmrError
@@ -55,12 +55,13 @@ def commands() -> None:
       xlmr embed 'good morning' 'guten Morgen'
       xlmr align 'The cat sleeps.' 'Die Katze schläft.'
       xlmr language 'Kje je knjižnica?'
+      xlmr map comments.txt --output comments.html
       xlmr info
     """
 
 
 COMMANDS = (
-    masked.fill_mask, masked.score, embedding.embed, embedding.align, language.language, evaluation.evaluate, fitting.fit,
+    masked.fill_mask, masked.score, embedding.embed, embedding.align, language.language, mapping.draw, evaluation.evaluate, fitting.fit,
     training.pretrain, models.import_model, models.info,
 )  # fmt: skip
 for command in COMMANDS:

@@ -141,7 +141,7 @@ def labelled_in(sources: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     Raises BadInput for a language that is not known and BadLine for a line that cannot be read, each with its file.
     """
     for source in sources:
-        code, path = _named(source)
+        code, path = named(source)
         if code is None:
             yield from ((language, text) for language, (text,) in _by_language(path, "text"))
             continue
@@ -157,15 +157,9 @@ def pairs_in(sources: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
     Raises as `labelled_in`.
     """
     for source in sources:
-        code, path = _named(source)
+        code, path = named(source)
         rows = _by_language(path, *SIDES) if code is None else ((code, row) for _, row in texts_of.rows(path, *SIDES))
         yield from ((language, ours, english) for language, (ours, english) in rows)
-
-
-def _named(source: str) -> tuple[str | None, Path]:
-    """The language and the path of `LANG=FILE`; of a file whose rows say their language, the path alone."""
-    language, equals, name = source.partition("=")
-    return (find(language).code, Path(name)) if equals and not Path(source).exists() else (None, Path(source))
 
 
 def _by_language(path: Path, *fields: str) -> Iterator[tuple[str, list[str]]]:
@@ -175,6 +169,12 @@ def _by_language(path: Path, *fields: str) -> Iterator[tuple[str, list[str]]]:
             yield find(language).code, row
         except BadInput as error:
             raise BadLine(f"{path}: line {number}: {error}") from None
+
+
+def named(source: str) -> tuple[str | None, Path]:
+    """The language and the file of `LANG=FILE`; None and the file of any other. Raises BadInput for a language that is not known."""
+    language, equals, name = source.partition("=")
+    return (find(language).code, Path(name)) if equals and not Path(source).exists() else (None, Path(source))
 
 
 def texts_in(texts: tuple[str, ...], file: Path | None) -> Source:
