@@ -12,7 +12,7 @@ import numpy as np
 from xlmr import maps
 from xlmr.encoder import Encoder
 from xlmr.errors import BadInput
-from xlmr.maps import Dot, Map, Row, Shares, neighbours
+from xlmr.maps import Dot, Map, Row, Shares, nearness
 from xlmr.tasks import embeddings, identification
 from xlmr.tasks.recognition import UNKNOWN
 
@@ -58,9 +58,9 @@ def gather(
 def measured(dots: Sequence[Dot], vectors: np.ndarray, places: np.ndarray) -> dict[str, Shares]:
     """How the texts lie: by their vectors, in the picture, and by chance."""
     return {
-        "by the vectors": neighbours.shares(vectors, dots),
-        "in the picture": neighbours.shares(places, dots),
-        "by chance": neighbours.chance(dots),
+        "by the vectors": nearness.shares(vectors, dots),
+        "in the picture": nearness.shares(places, dots),
+        "by chance": nearness.chance(dots),
     }
 
 

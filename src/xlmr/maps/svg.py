@@ -16,7 +16,7 @@ import numpy as np
 from xlmr.languages import LANGUAGES
 from xlmr.maps import Map
 from xlmr.maps.looks import SHAPES, Look, labels, looks
-from xlmr.maps.neighbours import own
+from xlmr.maps.nearness import own
 
 SIDE, LOWEST, MARGIN = 1000.0, 560.0, 24.0
 """The picture's width, its least height, and what it leaves free within."""

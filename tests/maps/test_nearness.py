@@ -28,17 +28,17 @@ def test_shares_are_those_of_brute_force(draw, seed):
         others = [j for j in order if dots[j].language != dot.language]
         if dot.group is not None and any(dots[j].group == dot.group for j in others):
             met.append(dots[others[0]].group == dot.group)
-    found = neighbours.shares(points, dots)
+    found = nearness.shares(points, dots)
     assert found.language == pytest.approx(np.mean(same))
     assert found.translation == (pytest.approx(np.mean(met)) if met else None)
-    np.testing.assert_allclose(neighbours.own(points, dots), same)
+    np.testing.assert_allclose(nearness.own(points, dots), same)
 
 
 def test_chance_is_what_places_drawn_by_chance_give():
     dots = dots_of([(language, group) for group in range(8) for language in ("de", "fr", "ru", "zh", "de")])
     dice = np.random.default_rng(0)
-    drawn = [neighbours.shares(dice.standard_normal((len(dots), 5)), dots) for _ in range(300)]
-    wanted = neighbours.chance(dots)
+    drawn = [nearness.shares(dice.standard_normal((len(dots), 5)), dots) for _ in range(300)]
+    wanted = nearness.chance(dots)
     assert wanted.language == pytest.approx(np.mean([of.language for of in drawn]), abs=0.02)
     assert wanted.translation == pytest.approx(np.mean([of.translation for of in drawn]), abs=0.02)
 
@@ -46,10 +46,10 @@ def test_chance_is_what_places_drawn_by_chance_give():
 def test_more_texts_than_are_compared_at_once(monkeypatch):
     dots = dots_of([("de" if i % 3 else "fr", i % 7) for i in range(50)])
     points = np.random.default_rng(1).standard_normal((50, 4))
-    whole = neighbours.shares(points, dots)
+    whole = nearness.shares(points, dots)
     monkeypatch.setattr(neighbours, "BLOCK", 7)
-    assert neighbours.shares(points, dots) == whole
+    assert nearness.shares(points, dots) == whole
 
 
 def test_one_text_has_no_neighbours():
-    assert neighbours.shares(np.zeros((1, 2)), [Dot("", "de")]) == neighbours.chance([Dot("", "de")]) == Shares(None, None)
+    assert nearness.shares(np.zeros((1, 2)), [Dot("", "de")]) == neighbours.chance([Dot("", "de")]) == Shares(None, None)
