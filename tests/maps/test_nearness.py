@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xlmr.maps import Dot, Shares, neighbours
+from xlmr.maps import Dot, Shares, nearness
 
 
 def dots_of(draw: list[tuple[str, int | None]]) -> list[Dot]:
@@ -23,7 +23,7 @@ def test_shares_are_those_of_brute_force(draw, seed):
     same, met = [], []
     for i, dot in enumerate(dots):
         order = sorted((j for j in range(len(dots)) if j != i), key=lambda j: np.linalg.norm(points[i] - points[j]))
-        near = order[: neighbours.NEAREST]
+        near = order[: nearness.NEAREST]
         same.append(sum(dots[j].language == dot.language for j in near) / len(near))
         others = [j for j in order if dots[j].language != dot.language]
         if dot.group is not None and any(dots[j].group == dot.group for j in others):
@@ -47,9 +47,9 @@ def test_more_texts_than_are_compared_at_once(monkeypatch):
     dots = dots_of([("de" if i % 3 else "fr", i % 7) for i in range(50)])
     points = np.random.default_rng(1).standard_normal((50, 4))
     whole = nearness.shares(points, dots)
-    monkeypatch.setattr(neighbours, "BLOCK", 7)
+    monkeypatch.setattr(nearness, "BLOCK", 7)
     assert nearness.shares(points, dots) == whole
 
 
 def test_one_text_has_no_neighbours():
-    assert nearness.shares(np.zeros((1, 2)), [Dot("", "de")]) == neighbours.chance([Dot("", "de")]) == Shares(None, None)
+    assert nearness.shares(np.zeros((1, 2)), [Dot("", "de")]) == nearness.chance([Dot("", "de")]) == Shares(None, None)

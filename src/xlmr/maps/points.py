@@ -86,7 +86,7 @@ def described(dots: Sequence[Dot], places: np.ndarray, shares: Mapping[str, Shar
 def told(shares: Mapping[str, Shares]) -> dict[str, dict[str, float]]:
     """What is measured, in words, and the share by where; what nothing can have is left out."""
     words = {
-        "language": f"Of the {neighbours.NEAREST} nearest texts, those in the same language",
+        "language": f"Of the {nearness.NEAREST} nearest texts, those in the same language",
         "translation": "Texts whose nearest in another language is a translation",
     }
     found = {words[name]: {where: getattr(of, name) for where, of in shares.items()} for name in words}
