@@ -18,7 +18,7 @@ from speakers import sentences
 import xlmr
 from xlmr import errors, limits, maps
 from xlmr.cli import mapping
-from xlmr.maps import neighbours, pca
+from xlmr.maps import nearness, pca
 from xlmr.tasks import embeddings, recognition
 
 SENTENCES = Path(__file__).parent.parent / "sentences.tsv"
@@ -70,7 +70,7 @@ def test_what_is_measured_is_printed_and_drawn(draw, speaking, tmp_path):
     pairs = sentences()
     names: Counter = Counter()
     dots = [maps.Dot(text, code, group=(names.update([code]) or names[code] - 1) % 12) for code, text in pairs]
-    wanted = neighbours.shares(model.embed([text for _, text in pairs], unit=True), dots)
+    wanted = nearness.shares(model.embed([text for _, text in pairs], unit=True), dots)
     _, first, second = done.out.splitlines()
     assert first.startswith(f"  Of the 10 nearest texts, those in the same language: {wanted.language:.3f} by the vectors, ")
     assert second.startswith(f"  Texts whose nearest in another language is a translation: {wanted.translation:.3f} by the vectors, ")
