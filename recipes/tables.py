@@ -45,6 +45,8 @@ def vectors(scores: Scores) -> str:
     rows = []
     for name, title in (("tatoeba", "translations found, Tatoeba"), ("ntrex", "translations found, NTREX ids held out")):
         of = [scores[part][name] for part in ("retrieval", "retrieval of static vectors")]
+        if whole := scores.get("retrieval of calibrated vectors", {}).get(name):
+            rows.append([f"{title} ({len(of[0]['pool'])} languages), calibrated vectors", percent(whole["mean"]), ABSENT])
         for kind in ("plain", "centred"):
             rows.append([f"{title} ({len(of[0]['pool'])} languages), {kind}", by_layer(of[0][kind]), by_layer(of[1][kind])])
     for name, title in (("pos", "parts of speech"), ("topics", "topics, SIB-200")):
@@ -52,7 +54,7 @@ def vectors(scores: Scores) -> str:
         for kind in ("plain", "centred"):
             cells = [f"{percent(one[kind]['english'])} / {percent(one[kind]['mean'])}" for one in of]
             rows.append([f"{title}: English / mean, {kind}", f"{cells[0]} (layer {of[0]['layer']})", cells[1]])
-    return table(["frozen states, %", "small", "the static vectors it started from"], rows)
+    return table(["vectors, %", "small", "the static vectors it started from"], rows)
 
 
 def beside(scores: Scores) -> str:

@@ -84,7 +84,7 @@ def test_what_is_measured_is_not_measured_again(subject, found, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "again"),
     [
-        ({"model": "other"}, {"prediction", "retrieval", "probes", "transfer"}),
+        ({"model": "other"}, {"prediction", "retrieval", "retrieval of calibrated vectors", "probes", "transfer"}),
         ({"start": "other"}, {"retrieval of static vectors", "probes of static vectors"}),
         ({"counts": replace(SMALL, words=5)}, set(scores.PARTS)),
     ],

@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 
 from xlmr import encoder as encoders
+from xlmr.checkpoint import attachments
 from xlmr.checkpoint.folder import TOKENIZER, WEIGHTS
 from xlmr.encoder import Encoder
 from xlmr.evaluation import benchmarks, guesser, prediction, probes, questions, retrieval, transfer
 from xlmr.evaluation.benchmarks import Line, Tagged
 from xlmr.evaluation.guesser import Corpus
 from xlmr.evaluation.questions import Question
+from xlmr.tasks import calibrations
 
 SEED = 1
 XTREME = "af ar bg de el en es et eu fa fi fr he hi hu id it ja kk ko mr nl pt ru ta te th tl tr ur vi yo zh".split()
@@ -152,6 +154,18 @@ def retrieved(subject: Subject, encoder: Encoder, layers: range) -> dict[str, An
     return {name: retrieval.measure(encoder, of, layers) for name, of in pairs.items()}
 
 
+def calibrated(subject: Subject) -> dict[str, Any]:
+    """`tatoeba` and `ntrex`, by the vectors of texts as a user gets them: `pool`, `languages` and their `mean`."""
+    pairs = {"tatoeba": benchmarks.tatoeba(subject.bench / "tatoeba"), "ntrex": benchmarks.translations(subject.heldout)}
+    found: dict[str, Any] = {}
+    for name, of in pairs.items():
+        rows = ((code, ours, english) for code, sides in of.items() for ours, english in zip(*sides, strict=True))
+        measured = retrieval.evaluate(subject.encoder, rows)
+        pool = {code: part.pairs for code, part in measured.pools.items()}
+        found[name] = {"pool": pool, "languages": measured.languages, "mean": measured.mean}
+    return found
+
+
 def probed(subject: Subject, encoder: Encoder, layers: range) -> dict[str, Any]:
     """`pos`, its mean over XTREME's languages and `others`, and `topics`."""
     folder, counts = subject.bench / "udpos", subject.counts
@@ -174,6 +188,7 @@ PARTS: dict[str, tuple[Files, Callable[[Subject], dict[str, Any]]]] = {
     "counts": (lambda of: [of.model / TOKENIZER, of.corpus_file, of.heldout_file, *_set(of, "sib200")], predicted_by_counts),
     "retrieval": (lambda of: _files(of, of.model, "tatoeba"), lambda of: retrieved(of, of.encoder, of.layers)),
     "retrieval of static vectors": (lambda of: _files(of, of.start, "tatoeba"), lambda of: retrieved(of, of.static, STATIC)),
+    "retrieval of calibrated vectors": (lambda of: [*_calibration(of), *_files(of, of.model, "tatoeba")], calibrated),
     "probes": (lambda of: _files(of, of.model, "udpos", "sib200"), lambda of: probed(of, of.encoder, of.layers)),
     "probes of static vectors": (lambda of: _files(of, of.start, "udpos", "sib200"), lambda of: probed(of, of.static, STATIC)),
     "transfer": (lambda of: _files(of, of.model), transferred),
@@ -184,6 +199,10 @@ PARTS: dict[str, tuple[Files, Callable[[Subject], dict[str, Any]]]] = {
 def _files(of: Subject, model: Path, *sets: str) -> list[Path]:
     """A model's, the held-out lines and the published sets."""
     return [model / WEIGHTS, model / TOKENIZER, of.heldout_file, *(path for name in sets for path in _set(of, name))]
+
+
+def _calibration(of: Subject) -> list[Path]:
+    return [path for path in [attachments.path_of(of.model, calibrations.NAME)] if path.exists()]
 
 
 def _set(of: Subject, name: str) -> list[Path]:
