@@ -4,18 +4,16 @@ import importlib
 import lzma
 import random
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
+from translated import WORDS
 
 import xlmr
 from xlmr.training.contrast import Settings
 from xlmr.training.recipes import Data
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.append(str(ROOT / "tests" / "training"))
-from translated import WORDS
 
 
 @pytest.fixture

@@ -1,17 +1,13 @@
 """`fit calibration` as it is called, and what is made of it."""
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from translated import pairs
 
 from xlmr import checkpoint
 from xlmr.checkpoint import attachments
-
-sys.path.append(str(Path(__file__).parents[1] / "training"))
-from translated import pairs
 
 TABLE = "lang\tsource\tenglish\n" + "".join("\t".join(row) + "\n" for row in pairs(120))
 QUICK = ["--steps", 30, "--size", 8, "--sequences", 50, "--threads", 1]
