@@ -24,7 +24,7 @@ from xlmr.training.recipes import Data
 
 EVERY = 1_000_000
 """Ids that a parallel set may give: all, where pretraining takes fewer."""
-SETTINGS = Settings()
+SETTINGS = Settings(size=128, sequences=60_000, steps=24_000)
 
 
 def fit(model: Path, data: Data) -> Path:
