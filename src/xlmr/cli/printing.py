@@ -196,7 +196,7 @@ def described(facts: dict[str, Any]) -> str:
         "longest text": f"{facts['longest']:,} tokens",
         "fills masks": "yes" if facts["fills_masks"] else "no, it has no head for that",
         **({"head": _head(**facts["head"])} if facts["head"] else {}),
-        "text vectors": _made(facts["vectors"]),
+        "text vectors": ("calibrated; raw ones: " if "calibration" in facts["attachments"] else "") + _made(facts["vectors"]),
         **({"attachments": ", ".join(facts["attachments"])} if facts["attachments"] else {}),
     }
     return "\n".join([click.style(facts["model"], bold=True), *(f"  {name:13} {value}" for name, value in rows.items())])
