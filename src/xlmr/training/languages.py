@@ -60,7 +60,7 @@ def fit(encoder: Encoder, train: Sequence[Text], heldout: Sequence[Text], plan: 
     seen, held = (labelled(encoder, texts, classes, layer) for texts in (train, heldout))
     vocabulary = encoder.config.vocabulary
     say("fitting")
-    found = calibration.warmed(regression.learnt(seen, classes, vocabulary, layer, plan.settings), held.evidence, held.wanted)
+    found = calibrated(regression.learnt(seen, classes, vocabulary, layer, plan.settings), held)
     folds = [without(left, seen, held, classes, vocabulary, layer, plan) for left in left_out(len(classes), plan)]
     known = calibration.regressed(folds)
     found = replace(found, known=known)
@@ -71,6 +71,11 @@ def fit(encoder: Encoder, train: Sequence[Text], heldout: Sequence[Text], plan: 
     measured = {"layers": {str(at): score for at, score in layers.items() if score == score}, **scores(found, held)}
     measured |= {"unknown": calibration.crossed(folds, plan.coverage)} if len(folds) > 1 else {}
     return found, measured | {"words_in_mixtures": agreement}
+
+
+def calibrated(of: Classifier, held: Labelled) -> Classifier:
+    """A classifier as sure as it is right on held-out texts, and with what is usual in those of each class."""
+    return calibration.accustomed(calibration.warmed(of, held.evidence, held.wanted), held.evidence, held.wanted)
 
 
 def labelled(encoder: Encoder, texts: Sequence[Text], classes: Sequence[str], layer: int) -> Labelled:
@@ -149,14 +154,12 @@ def without(
     """A fit without some classes, and what it makes of the held-out texts of all."""
     say(f"fitting without {', '.join(classes[kind] for kind in left)}")
     kept = np.setdiff1d(np.arange(len(classes)), left)
-    of = regression.learnt(_only(train, kept), [classes[kind] for kind in kept], vocabulary, layer, plan.settings)
+    of = regression.learnt(only(train, kept), [classes[kind] for kind in kept], vocabulary, layer, plan.settings)
     known = np.isin(held.wanted, kept)
-    some = _only(held, kept)
-    warm = calibration.warmed(of, some.evidence, some.wanted)
-    return calibration.look_at(warm, replace(held.evidence, shares=held.evidence.shares[:, kept]), known)
+    return calibration.look_at(calibrated(of, only(held, kept)), replace(held.evidence, shares=held.evidence.shares[:, kept]), known)
 
 
-def _only(of: Labelled, kept: np.ndarray) -> Labelled:
+def only(of: Labelled, kept: np.ndarray) -> Labelled:
     """The texts of some classes, numbered anew."""
     rows = np.flatnonzero(np.isin(of.wanted, kept))
     return Labelled(regression.rows_of(of.evidence, rows, kept), np.searchsorted(kept, of.wanted[rows]))
