@@ -48,10 +48,11 @@ class Prepared:
     train: Labelled
     held: Labelled
 
-    def fitted(self, train: Labelled, classes: Sequence[str], named: tuple[str, ...] = regression.PARTS) -> Classifier:
-        """A classifier of some classes, with these parts of the evidence."""
+    def fitted(self, named: tuple[str, ...]) -> Classifier:
+        """A classifier with these parts of the evidence."""
         settings = replace(recipe.PLAN.settings, parts=named)
-        return regression.learnt(train, classes, self.encoder.config.vocabulary, self.layer, settings)
+        found = regression.learnt(self.train, self.classes, self.encoder.config.vocabulary, self.layer, settings)
+        return languages.calibrated(found, self.held)
 
     def seen(self, texts: Sequence[str], classes: Sequence[str]) -> Evidence:
         """Other texts as a classifier of some classes sees them."""
@@ -72,7 +73,7 @@ def parts(model: Path, *asked: Texts) -> Iterator[list[str]]:
     of = prepare(model)
     held = [of.seen(one.texts, of.classes) for one in asked]
     for name, named in PARTS.items():
-        found = of.fitted(of.train, of.classes, named)
+        found = of.fitted(named)
         row = [name]
         for one, texts in zip(held, asked, strict=True):
             scores = loglinear.evidence(found, one if "script" in named else replace(one, shares=np.ones_like(one.shares)))
@@ -85,22 +86,20 @@ def unknown(model: Path, *asked: Texts) -> Iterator[list[str]]:
 
     For each kind of texts the area under the ROC curve of `known`, and the shares of known and of unknown texts that are `und`, in percent.
     """
-    of, folds = prepare(model), []
+    of = prepare(model)
+    folds = []
     for left in languages.left_out(len(of.classes), recipe.PLAN):
-        kept = np.setdiff1d(np.arange(len(of.classes)), left)
-        train, held = (languages.only(texts, kept) for texts in (of.train, of.held))
-        found = languages.calibrated(of.fitted(train, [of.classes[kind] for kind in kept]), held)
-        some = replace(of.held.evidence, shares=of.held.evidence.shares[:, kept])
-        folds.append((found, [of.classes[kind] for kind in left], calibration.look_at(found, some, np.isin(of.held.wanted, kept))))
+        found, seen = languages.without(left, of.train, of.held, of.classes, of.encoder.config.vocabulary, of.layer, recipe.PLAN)
+        folds.append((found, [of.classes[kind] for kind in left], seen))
     for (found, left_out, own), (_, _, other) in zip(folds, folds[::-1], strict=True):
         known = calibration.regressed([other])
         least = np.quantile(calibration.certainties(known, own)[own.known], 1 - recipe.PLAN.coverage)
         row = [", ".join(left_out)]
         for texts in asked:
-            strange = np.isin(texts.wanted, [named_as(kind) for kind in left_out])
-            seen = of.seen(texts.texts, found.classes)
-            sure = calibration.certainties(known, calibration.look_at(found, seen, ~strange))
-            sure[seen.shares.max(1) < IN_SCRIPT] = sure.min() - 1
+            strange = np.isin(texts.wanted, [*{*map(named_as, left_out)} - {*map(named_as, found.classes)}])
+            shown = of.seen(texts.texts, found.classes)
+            sure = calibration.certainties(known, calibration.look_at(found, shown, ~strange))
+            sure[shown.shares.max(1) < IN_SCRIPT] = sure.min() - 1
             row.append(f"{metrics.area(sure[~strange], sure[strange]):.3f}")
             row += [f"{100 * np.mean(sure[some] < least):.1f}" for some in (~strange, strange)]
         yield row

@@ -152,6 +152,12 @@ def test_the_regression_tells_what_can_be_told():
     assert crossed["unknown_refused"] > 0.8
 
 
+def test_two_classes_of_a_language_share_it_and_one_alone_has_all_of_it():
+    shares = np.exp(languages._shares(["hr", "sr", "sr-Latn"]))
+    np.testing.assert_allclose(shares, [1, 0.75, 0.25], rtol=1e-6)
+    np.testing.assert_allclose(np.exp(languages._shares(["hr", "sr-Latn"])), 1, rtol=1e-6)
+
+
 def test_folds_leave_out_classes_that_do_not_meet():
     first, second = languages.left_out(95, Plan())
     assert len(first) == len(second) == 15

@@ -29,13 +29,13 @@ PARTS = ("geometry", "pieces", "runs", "script")
 class Settings:
     """How it is learnt."""
 
-    rank: int = 20
+    rank: int = 32
     """Numbers in a piece's or a run's row."""
-    runs: int = 120_000
+    runs: int = 80_000
     """Runs of characters that have a row."""
     common: int = 6_000
     """Runs that are remembered as common in each class."""
-    passes: float = 2.5
+    passes: float = 3.0
     """How often every text is seen, where that makes as many steps as `least`."""
     least: int = 200
     batch: int = 512
