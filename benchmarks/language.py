@@ -2,7 +2,9 @@
 
     python benchmarks/language.py                                   # all that are installed
     python benchmarks/language.py --only xlmr pycld2                # some of them
-    python benchmarks/language.py --parts runs/small/half           # what each part of the evidence brings: fits seven times, an hour
+    python benchmarks/language.py --parts runs/small/half           # what each part of the evidence brings: fits seven times, hours
+    python benchmarks/language.py --unknown runs/small/half         # languages that are in no text of the fit: fits twice
+    python benchmarks/language.py --purity                          # of the nearest tokens of a token, which share is of its language
 
 See README.md beside it. The others are no dependencies of this project; `pip install` what is to be compared, as pinned here:
 
@@ -16,7 +18,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -48,9 +50,17 @@ def main() -> None:
     asked = arguments()
     whole = sentences(asked.sentences, asked.each)
     short = Texts([" ".join(text.split()[:FEW]) for text in whole.texts], whole.wanted)
-    if asked.parts:
+    if asked.parts or asked.unknown or asked.purity:
         sys.path.insert(0, str(ROOT / "recipes"))
-        print(table(["evidence", "whole", "first four words"], parts(asked.parts, whole, short)))
+        import language_fits as fits
+
+        if asked.purity:
+            print(table(["layer", "purity"], fits.purity(asked.model, [*zip(whole.wanted.tolist(), whole.texts, strict=True)])))
+        elif asked.unknown:
+            head = ["left out", *(f"{what}, {texts}" for texts in ("whole", "four words") for what in ("area", "known und", "unknown und"))]
+            print(table(head, fits.unknown(asked.unknown, whole, short)))
+        else:
+            print(table(["evidence", "whole", "first four words"], fits.parts(asked.parts, whole, short)))
         return
     rows = []
     for name in asked.only:
@@ -62,7 +72,7 @@ def main() -> None:
             continue
         held = version(package) if package != "xlmr" else xlmr.__version__
         rows.append([f"{name} {held}", *cells(identify, whole), *cells(identify, short)])
-    print(f"{len(whole.texts):,} sentences in {len({*whole.wanted.tolist()})} languages; macro F1, texts a second\n")
+    print(f"{len(whole.texts):,} sentences in {len({*whole.wanted.tolist()})} languages; macro F1, texts a second of processor time\n")
     print(table(["", "whole", "texts/s", "first four words", "texts/s"], rows))
 
 
@@ -74,6 +84,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sentences", type=Path, default=SENTENCES)
     parser.add_argument("--each", type=int, default=1_000, metavar="N", help="sentences of each language, at most")
     parser.add_argument("--parts", type=Path, metavar="MODEL", help="fit each part of the evidence alone, and leave each out")
+    parser.add_argument("--unknown", type=Path, metavar="MODEL", help="fit twice without 15 languages, and ask about all of them")
+    parser.add_argument("--purity", action="store_true", help="of the ten nearest tokens of a token, which share is of its language")
     return parser.parse_args()
 
 
@@ -97,11 +109,11 @@ def merged(name: str) -> str:
 
 
 def cells(identify: Identify, asked: Texts) -> list[str]:
-    """Macro F1 and texts a second."""
+    """Macro F1, and texts a second of the processor's time: that of all threads, whatever else the machine does."""
     identify(asked.texts[:20])  # what is loaded with the first text
-    begin = time.perf_counter()
+    begin = time.process_time()
     found = identify(asked.texts)
-    seconds = time.perf_counter() - begin
+    seconds = time.process_time() - begin
     return [f"{metrics.macro_f1(np.array([*map(merged, found)]), asked.wanted):.3f}", f"{len(found) / seconds:,.0f}"]
 
 
@@ -176,46 +188,6 @@ CONTENDERS: dict[str, tuple[Callable[[str | None], Identify], str]] = {
     "lingua": (lingua, "lingua-language-detector"),
     "langdetect": (langdetect, "langdetect"),
 }
-
-
-# -- what each part brings --
-
-PARTS = {
-    "all": ("geometry", "pieces", "runs", "script"),
-    "geometry alone": ("geometry",),
-    "geometry and script": ("geometry", "script"),
-    "without geometry": ("pieces", "runs", "script"),
-    "without pieces": ("geometry", "runs", "script"),
-    "without characters": ("geometry", "pieces", "script"),
-    "without script": ("geometry", "pieces", "runs"),
-}
-
-
-def parts(model: Path, *asked: Texts) -> Iterator[list[str]]:
-    """Macro F1 with these parts of the evidence and no others, each fitted for itself; `und` is no answer here."""
-    import languages as recipe
-
-    from xlmr import encoder
-    from xlmr.heads import loglinear
-    from xlmr.tasks import evidence
-    from xlmr.training import languages as fits
-    from xlmr.training import regression
-    from xlmr.training.recipes import Data
-
-    opened = encoder.load(model, threads=1)
-    train, _ = recipe.texts(Data())
-    classes = sorted({text.kind for text in train})
-    layer = recipe.PLAN.layer if recipe.PLAN.layer is not None else 1
-    seen = fits.labelled(opened, train, classes, layer)
-    written = [evidence.written(kind) for kind in classes]
-    held = [regression.encode(opened, one.texts, [layer], written)[0] for one in asked]
-    for name, of in PARTS.items():
-        found = regression.learnt(seen, classes, opened.config.vocabulary, layer, replace(recipe.PLAN.settings, parts=of))
-        row = [name]
-        for one, texts in zip(held, asked, strict=True):
-            scores = loglinear.evidence(found, one if "script" in of else replace(one, shares=np.ones_like(one.shares)))
-            row.append(f"{metrics.macro_f1(np.array([merged(classes[i]) for i in scores.argmax(1)]), texts.wanted):.3f}")
-        yield row
 
 
 def table(head: Sequence[str], rows: Iterator[list[str]] | list[list[str]]) -> str:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xlmr.heads import loglinear
-from xlmr.heads.loglinear import SEEN, SIGNALS, Classifier, Evidence
+from xlmr.heads.loglinear import MEASURED, SEEN, SIGNALS, Classifier, Evidence
 
 WIDTH, CLASSES, VOCABULARY, RUNS, RANK = 5, 3, 7, 11, 4
 
@@ -27,6 +27,7 @@ def made() -> Classifier:
         outward=(dice.normal(size=(2, RANK, CLASSES)) / 127).astype(np.float32),
         seen=dice.integers(0, 256, (CLASSES, SEEN // 8)).astype(np.uint8),
         temperature=1.5,
+        usual=dice.normal(size=(CLASSES, MEASURED)).astype(np.float32),
         known=dice.normal(size=SIGNALS + 1).astype(np.float32),
         threshold=0.5,
         switch=3.0,
@@ -91,6 +92,32 @@ def test_a_text_is_judged_alone(classifier):
 def test_letters_in_no_script_of_a_class_rule_it_out(classifier):
     texts = replace(texts_of(classifier, 1, [(2, 3)]), shares=np.array([[0, 1, 0]], np.float32))
     assert loglinear.evidence(replace(classifier, temperature=1.0), texts).argmax() == 1
+
+
+def test_an_answer_between_relatives_is_not_clear_but_that_it_is_one_of_them_is(classifier):
+    texts = texts_of(classifier, 1, [(2, 3)])
+    (clear,), (unclear,) = (loglinear.signals(classifier, texts, np.array([row])) for row in ([9.0, -9.0, -9.0], [9.0, 9.0, -30.0]))
+    assert clear[0] > 1 > unclear[0] > -0.1
+    assert unclear[1] > 1
+
+
+def test_a_text_as_usual_in_its_class_stands_out_in_nothing(classifier):
+    texts = texts_of(classifier, 2, [(4, 6)])
+    scores = loglinear.evidence(classifier, texts)
+    usual = np.repeat(loglinear.measured(classifier, texts, scores), CLASSES, axis=0)
+    found = loglinear.signals(replace(classifier, usual=usual), texts, scores)
+    assert (found[0, 2 : 2 + MEASURED] == 0).all()
+    assert (loglinear.signals(classifier, texts, scores)[0, 2 : 2 + MEASURED] != 0).all()
+
+
+def test_the_script_is_no_part_of_what_is_measured(classifier):
+    texts = texts_of(classifier, 3, [(4, 6)])
+    one = loglinear.measured(classifier, texts, scores := loglinear.evidence(classifier, texts))
+    own = np.zeros((1, CLASSES), np.float32)
+    own[0, scores.argmax()] = 1
+    scripted = replace(texts, shares=own)
+    other = loglinear.measured(classifier, scripted, loglinear.evidence(classifier, scripted))
+    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
 
 
 def test_a_run_is_seen_where_its_bit_is_set():

@@ -26,6 +26,30 @@ def test_a_source_gives_no_more_lines_than_it_may_and_others_none():
     assert not any("other" in text.text for text in found)
 
 
+def test_preferred_sources_come_first_up_to_their_share_each_line_so_often():
+    lines = [("en", source, f"{source}{letter} " * 3) for source in ("news", "help") for letter in "abcdefghijklmnopqrst"]
+    caps = {"news": 20, "help": 20}
+    found = [crops.draw(lines, caps, count, 1, {"news": 2}) for count in (100, 50)]
+    news = [Counter(text.text.split()[0].lower()[:5] for text in texts if text.text.lower().startswith("news")) for texts in found]
+    assert {*news[0].values()} == {2}
+    assert len(news[0]) == 20
+    assert news[1].total() == round(50 * crops.PREFERRED)
+    only = crops.draw(lines[:20], caps, 100, 1, {"news": 2})
+    assert len(only) == 100
+
+
+def test_serbian_serves_in_both_of_its_alphabets():
+    found = crops.draw([("sr", "a", "Љубав и Џез")], {"a": 9}, 40, seed=1)
+    assert {text.kind for text in found} == {"sr", "sr-Latn"}
+    assert "Ljubav i Džez" in {text.text for text in found}
+    assert crops.draw([("sr", "a", "Ljubav")], {"a": 9}, 4, seed=1)[0].kind == "sr-Latn"
+
+
+def test_yiddish_is_learnt_with_points_and_without():
+    found = {text.text for text in crops.draw([("yi", "a", "װאָס טוט ער?")], {"a": 9}, 40, seed=1)}
+    assert found >= {"װאָס טוט ער?", "וואס טוט ער?"}
+
+
 def test_what_is_not_translated_is_left_out():
     lines = [("ru", "a", "Старая женщина"), ("ru", "a", "Not translated at all")]
     assert {in_scripts(text.text, {"Latn"}) for text in crops.draw(lines, {"a": 9}, 30, seed=1)} == {0.0}

@@ -68,6 +68,22 @@ def test_runs_that_tell_classes_apart_are_chosen(train, classes):
     assert np.isin(keys, regression.chosen(train, len(classes), 400)).all()
 
 
+def test_what_resembles_another_class_is_told_so_and_what_stands_alone():
+    near = regression._resemblance(np.array([[0.9, 0.8, 0.1, 0, 0], [0.9, 0.8, 0, 0.1, 0], [0, 0, 0, 0, 0.9]], np.float32))
+    np.testing.assert_allclose(near[:2], [near[0]] * 2)
+    assert near[0] > 0.9
+    assert near[2] == pytest.approx(regression.ALONE**2)
+
+
+def test_relatives_are_given_more_runs_than_a_class_alone(train, classes):
+    keys = set(regression.chosen(train, len(classes), 300).tolist())
+    given = {}
+    for kind in ("ja", "ru", "sr"):
+        rows = np.flatnonzero(train.wanted == classes.index(kind))
+        given[kind] = len(keys & set(regression.rows_of(train.evidence, rows, np.arange(len(classes))).runs.tolist()))
+    assert given["ja"] < min(given["ru"], given["sr"])
+
+
 def test_what_is_common_in_a_class_is_seen_there(train, classes):
     seen = regression.common(train, len(classes), 3_000)
     runs, _ = ngrams.hashes(["der Schlüssel", "ключ"])
@@ -114,6 +130,17 @@ def test_the_temperature_is_the_one_under_which_texts_are_likeliest(train, class
     assert all(loss(warm.temperature) <= loss(other) + 1e-6 for other in np.linspace(low, high, 30))
 
 
+def test_what_is_usual_is_the_mean_of_a_classs_own_texts(train, classes):
+    found = calibration.accustomed(regression.learnt(train, classes, 500, 1, SETTINGS), train.evidence, train.wanted)
+    scores = loglinear.evidence(found, train.evidence)
+    measured = loglinear.measured(found, train.evidence, scores)
+    right = scores.argmax(1) == train.wanted
+    for kind in range(len(classes)):
+        own = measured[right & (train.wanted == kind)]
+        mean = (own.sum(0) + calibration.FEW * measured[right].mean(0)) / (len(own) + calibration.FEW)
+        np.testing.assert_allclose(found.usual[kind], mean, rtol=1e-4, atol=1e-5)
+
+
 def test_the_regression_tells_what_can_be_told():
     dice = np.random.default_rng(0)
     signals = dice.normal(size=(400, loglinear.SIGNALS)).astype(np.float32)
@@ -123,6 +150,12 @@ def test_the_regression_tells_what_can_be_told():
     assert crossed["area"] > 0.99
     assert crossed["known_refused"] < 0.1
     assert crossed["unknown_refused"] > 0.8
+
+
+def test_two_classes_of_a_language_share_it_and_one_alone_has_all_of_it():
+    shares = np.exp(languages._shares(["hr", "sr", "sr-Latn"]))
+    np.testing.assert_allclose(shares, [1, 0.75, 0.25], rtol=1e-6)
+    np.testing.assert_allclose(np.exp(languages._shares(["hr", "sr-Latn"])), 1, rtol=1e-6)
 
 
 def test_folds_leave_out_classes_that_do_not_meet():

@@ -8,8 +8,10 @@ z is the mean of the text's states after one layer, standardised. Rows lie as in
 classes; P holds their scale. Divided by the root, evidence grows with the text as its certainty does, and not faster.
 
 Whether a text is of any class is told by a second, small model (`known`): of how clear the answer is (Hendrycks and Gimpel 2017, "A
-baseline for detecting misclassified and out-of-distribution examples"), how far z lies from the mean of the class (after Lee et al. 2018,
-"A simple unified framework for detecting out-of-distribution samples"), and what share of the runs is common in the class.
+baseline for detecting misclassified and out-of-distribution examples"), by how much the evidence for it exceeds that for the mean class
+(after Hendrycks et al. 2022, "Scaling out-of-distribution detection for real-world settings"), how far z lies from the mean of the class
+(after Lee et al. 2018, "A simple unified framework for detecting out-of-distribution samples"), and what share of the runs is common in the
+class. All but the first is compared with what is usual in texts of the class: languages differ more in these than known and unknown do.
 """
 
 from __future__ import annotations
@@ -22,7 +24,11 @@ SCRIPT, EPSILON = 4.0, 1e-8
 """What the script weighs, and what a class keeps where none of the letters is in its scripts: 74 nats less, so that it is ruled out."""
 SEEN = 1 << 15
 """Places of the table that says which runs are common in a class; several runs share one."""
-SIGNALS = 11
+MEASURED = 4
+"""What is compared with the usual."""
+SIGNALS = 15
+RELATIVES = 3
+"""Classes that are taken together where they resemble each other: which of them it is may be unclear although that it is one is not."""
 FAR = 30.0
 """The largest log-odds that the small model looks at."""
 BUCKETS, SHIFT = 1 << 17, np.uint32(15)
@@ -84,6 +90,8 @@ class Classifier:
     seen: np.ndarray
     """uint8 `[classes, SEEN / 8]`, a bit for each place: what is common in a class."""
     temperature: float
+    usual: np.ndarray
+    """float32 `[classes, MEASURED]`: what is measured of a class's own texts, their mean."""
     known: np.ndarray
     """float32 `[signals + 1]`: the small model, its bias last."""
     threshold: float
@@ -173,21 +181,40 @@ def certainty(of: Classifier, texts: Evidence, scores: np.ndarray, known: Rows |
 def signals(of: Classifier, texts: Evidence, scores: np.ndarray, known: Rows | None = None) -> np.ndarray:
     """What tells known from unknown: float32 `[texts, SIGNALS]`.
 
-    How clear the answer is, how far the states lie, what share of the runs is common in the class and has a row at all, and of the letters
-    in its scripts; these times the logarithm of the number of runs; and that.
+    How clear the answer is, and that it is one of the likeliest few; what is measured, less what is usual in the class; the share of the
+    letters that is in its scripts; these times the logarithm of the number of runs; and that.
     """
     best = scores.argmax(1)
-    top = probabilities(scores)[np.arange(len(scores)), best]
-    odds = np.clip(np.log(top + 1e-9) - np.log(1 - top + 1e-9), -FAR, FAR)
+    ordered = np.sort(probabilities(scores), axis=1)[:, ::-1]
+    odds = np.stack([log_odds(ordered[:, :count].sum(1), ordered[:, count:].sum(1)) for count in (1, RELATIVES)], axis=1)
+    unusual = measured(of, texts, scores) - of.usual[best]
+    share = texts.shares[np.arange(len(scores)), best]
+    length = np.log1p(np.diff(texts.run_starts))[:, None]
+    each = np.concatenate([odds / 10, unusual, share[:, None]], axis=1)
+    return np.concatenate([each, each * length / 5, length / 5], axis=1).astype(np.float32)
+
+
+def log_odds(share: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """Of probabilities and of what is left beside them, within bounds."""
+    found: np.ndarray = np.clip(np.log(share + 1e-12) - np.log(rest + 1e-12), -FAR, FAR)
+    return found
+
+
+def measured(of: Classifier, texts: Evidence, scores: np.ndarray) -> np.ndarray:
+    """How each text fits the class that it is taken for: float32 `[texts, MEASURED]`.
+
+    How far the states lie, what share of the runs is common in the class and has a row at all, and how much more evidence there is than for
+    the mean class, the script's left aside, over the root of the number of runs.
+    """
+    best, at = scores.argmax(1), np.arange(len(scores))
     far = ((standard(of, texts.pooled) - of.means[best]) ** 2).mean(1)
     counts = np.diff(texts.run_starts)
     common = means(is_seen(of.seen, texts.runs, np.repeat(best, counts)), texts.run_starts)
     _, starts = known or known_runs(of.keys, texts.runs, texts.run_starts, of.index)
     listed = np.diff(starts) / np.maximum(counts, 1)
-    share = texts.shares[np.arange(len(scores)), best]
-    length = np.log1p(counts)
-    each = np.stack([odds / 10, np.log(far + 1e-3), common, listed, share], axis=1)
-    return np.concatenate([each, each * length[:, None] / 5, length[:, None] / 5], axis=1).astype(np.float32)
+    unscripted = scores * of.temperature - prior(texts.shares)
+    above = (unscripted[at, best] - unscripted.mean(1)) / np.sqrt(counts + 1)
+    return np.stack([np.log(far + 1e-3), common, listed, above], axis=1).astype(np.float32)
 
 
 def is_seen(seen: np.ndarray, runs: np.ndarray, classes: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from xlmr.checkpoint.attachments import Attachment
 from xlmr.config import Config
 from xlmr.encoder import Encoder
 from xlmr.errors import BadCheckpoint, BadInput
-from xlmr.heads.loglinear import SEEN, SIGNALS, Classifier
+from xlmr.heads.loglinear import MEASURED, SEEN, SIGNALS, Classifier
 
 NAME = "languages"
 FIT = "xlmr fit languages --model MODEL --data FILE --output DIR"
@@ -24,7 +24,7 @@ LONGEST_NAME = 40
 # Each array as it is stored; axes as in `Classifier`, None where the file has the say.
 STORED: Mapping[str, type[np.generic]] = {
     "centre": np.float32, "spread": np.float32, "means": np.float16, "geometry": np.float16, "bias": np.float32, "pieces": np.int8,
-    "keys": np.uint32, "runs": np.int8, "outward": np.float32, "seen": np.uint8, "known": np.float32,
+    "keys": np.uint32, "runs": np.int8, "outward": np.float32, "seen": np.uint8, "usual": np.float32, "known": np.float32,
 }  # fmt: skip
 NUMBERS = ("temperature", "threshold", "switch")
 
@@ -55,7 +55,8 @@ def unpack(attachment: Attachment, config: Config) -> Classifier:
     shapes: dict[str, tuple[int | None, ...]] = {
         "centre": (config.width,), "spread": (config.width,), "means": (len(classes), config.width),
         "geometry": (config.width, len(classes)), "bias": (len(classes),), "pieces": (config.vocabulary, *rank), "keys": runs,
-        "runs": (*runs, *rank), "outward": (2, *rank, len(classes)), "seen": (len(classes), SEEN // 8), "known": (SIGNALS + 1,),
+        "runs": (*runs, *rank), "outward": (2, *rank, len(classes)), "seen": (len(classes), SEEN // 8),
+        "usual": (len(classes), MEASURED), "known": (SIGNALS + 1,),
     }  # fmt: skip
     arrays: dict[str, Any] = {}
     for name, kind in STORED.items():

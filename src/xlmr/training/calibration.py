@@ -16,6 +16,8 @@ from xlmr import metrics
 from xlmr.heads import loglinear
 from xlmr.heads.loglinear import Classifier, Evidence
 
+FEW = 10.0
+"""Texts that what is usual in all classes counts for in each, so that a class of few is none of its own."""
 STEPS = 60
 PENALTY = 1e-3
 SEVERAL = (0.5, 6.0)
@@ -42,6 +44,16 @@ def warmed(of: Classifier, texts: Evidence, wanted: np.ndarray) -> Classifier:
         losses = [float(F.cross_entropy(scores / np.exp(at), right)) for at in thirds]
         low, high = (low, thirds[1]) if losses[0] < losses[1] else (thirds[0], high)
     return replace(of, temperature=float(np.exp(low)))
+
+
+def accustomed(of: Classifier, texts: Evidence, wanted: np.ndarray) -> Classifier:
+    """The classifier with what is usual in the texts of each class, of those that it finds."""
+    scores = loglinear.evidence(of, texts)
+    found, right = loglinear.measured(of, texts, scores), scores.argmax(1) == wanted
+    every = found[right].mean(0) if right.any() else found.mean(0)
+    rows = [found[right & (wanted == kind)] for kind in range(len(of.classes))]
+    usual = np.stack([(own.sum(0) + FEW * every) / (len(own) + FEW) for own in rows])
+    return replace(of, usual=usual.astype(np.float32))
 
 
 def look_at(of: Classifier, texts: Evidence, known: np.ndarray) -> Seen:

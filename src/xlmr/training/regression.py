@@ -14,12 +14,14 @@ from xlmr import batching, scripts
 from xlmr import encoder as encoders
 from xlmr.encoder import Encoder
 from xlmr.heads import loglinear, ngrams
-from xlmr.heads.loglinear import SEEN, SIGNALS, Classifier, Evidence
+from xlmr.heads.loglinear import MEASURED, SEEN, SIGNALS, Classifier, Evidence
 from xlmr.tasks import evidence as evidences
 
 INT8 = 127
 FEWEST = 1e-3
 """The share of a class's texts that a run is taken to be in at least: what was never seen may be a matter of luck."""
+ALONE = 0.25
+"""The least correlation with another class that one counts as having."""
 PARTS = ("geometry", "pieces", "runs", "script")
 
 
@@ -29,11 +31,11 @@ class Settings:
 
     rank: int = 32
     """Numbers in a piece's or a run's row."""
-    runs: int = 40_000
+    runs: int = 80_000
     """Runs of characters that have a row."""
     common: int = 6_000
     """Runs that are remembered as common in each class."""
-    passes: float = 4.0
+    passes: float = 3.0
     """How often every text is seen, where that makes as many steps as `least`."""
     least: int = 200
     batch: int = 512
@@ -42,6 +44,8 @@ class Settings:
     """Share of a text's pieces and runs that a step sees, so that no few of them decide alone."""
     decay: float = 1e-3
     """Of the geometry's weights, towards zero (their squares, summed)."""
+    shrinking: float = 0.3
+    """Of the rows of pieces and runs, towards zero: this, times the rate, at each step (Loshchilov and Hutter 2019, AdamW)."""
     parts: tuple[str, ...] = PARTS
     """The evidence it has; less shows what each is worth."""
     seed: int = 1
@@ -92,21 +96,34 @@ def chosen(of: Labelled, classes: int, size: int) -> np.ndarray:
 
     Those of each class are ordered twice, by how much of its texts they are in, times the logarithm of how much more often than in others
     (their part of the divergence of Kullback and Leibler): than in the mean of all classes, and than in the one that has them most often
-    beside it, for what tells it from its nearest relative. Then each class gives its best, its second, and so on, of either order.
+    beside it, for what tells it from its nearest relative. Then each class gives its best, its second, and so on, of either order; the more
+    a class resembles another, the more of them, since a few tell what stands alone.
     """
     keys, held = _frequencies(of, classes)
-    every, order = held.mean(0), np.sort(held, axis=0)
-    best: list[np.ndarray] = []
-    for share in held:
+    every, order, near = held.mean(0), np.sort(held, axis=0), _resemblance(held)
+    best, turns = list[np.ndarray](), list[np.ndarray]()
+    for share, close in zip(held, near, strict=True):
         nearest = np.where(share == order[-1], order[-2], order[-1])
         for other in (every, nearest):
             worth = share * np.log((share + 1e-9) / (other + FEWEST))
             first = np.argsort(-worth, kind="stable")[:size]
             best.append(first[worth[first] > 0])
-    ranks = np.concatenate([np.arange(len(order)) for order in best])
-    runs = np.concatenate(best)[np.argsort(ranks, kind="stable")]
+            turns.append(np.arange(len(best[-1])) / close)
+    runs = np.concatenate(best)[np.argsort(np.concatenate(turns), kind="stable")]
     _, first = np.unique(runs, return_index=True)
     return np.sort(keys[runs[np.sort(first)[:size]]])
+
+
+def _resemblance(held: np.ndarray) -> np.ndarray:
+    """How much each class's shares `[classes, runs]` correlate with those of its nearest, squared; a few percent at least. `[classes]`."""
+    products, every = (held @ held.T).astype(np.float64), held.mean(0)
+    own = (held @ every).astype(np.float64)
+    centred = products - own[:, None] - own + float(every @ every)
+    length = np.sqrt(np.diag(centred)) + 1e-9
+    correlation = centred / length / length[:, None]
+    np.fill_diagonal(correlation, -1)
+    near: np.ndarray = np.maximum(correlation.max(1), ALONE) ** 2
+    return near
 
 
 def _frequencies(of: Labelled, classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -215,14 +232,16 @@ def prepared(of: Evidence, centre: np.ndarray, spread: np.ndarray, keys: np.ndar
 
 
 def learnt(train: Labelled, classes: Sequence[str], vocabulary: int, layer: int, settings: Settings) -> Classifier:
-    """The weights, from texts; without what tells known from unknown. By Adam, the rate falling to nothing."""
+    """The weights, from texts; without what tells known from unknown. By AdamW, the rate falling to nothing."""
     torch.manual_seed(settings.seed)
     centre, spread = train.evidence.pooled.mean(0), train.evidence.pooled.std(0) + 1e-6
     keys = chosen(train, len(classes), settings.runs) if "runs" in settings.parts else np.zeros(0, np.uint32)
     texts = prepared(train.evidence, centre, spread, keys, settings.parts)
     weights = Weights(len(centre), vocabulary, len(keys), len(classes), settings.rank)
     dice = np.random.default_rng(settings.seed)
-    adam = torch.optim.Adam(weights.parameters(), settings.rate, betas=(0.9, 0.99))
+    tables, others = [*weights.pieces.parameters(), *weights.runs.parameters()], [weights.outward, weights.geometry, weights.bias]
+    groups = [{"params": tables, "weight_decay": settings.shrinking}, {"params": others, "weight_decay": 0.0}]
+    adam = torch.optim.AdamW(groups, settings.rate, betas=(0.9, 0.99))
     steps = max(settings.least, round(settings.passes * len(train.wanted) / settings.batch))
     for step, rows in enumerate(_drawn(len(train.wanted), steps, settings)):
         for group in adam.param_groups:
@@ -262,6 +281,6 @@ def _stored(
     return Classifier(
         classes=tuple(classes), layer=layer, centre=centre, spread=spread, means=means.astype(np.float32),
         geometry=weights.geometry.detach().numpy(), bias=weights.bias.detach().numpy(), pieces=tables[0], keys=keys,
-        runs=tables[1][: len(keys)], outward=outward, seen=seen, temperature=1.0, known=np.zeros(SIGNALS + 1, np.float32),
-        threshold=0.5, switch=5.0,
+        runs=tables[1][: len(keys)], outward=outward, seen=seen, temperature=1.0,
+        usual=np.zeros((len(classes), MEASURED), np.float32), known=np.zeros(SIGNALS + 1, np.float32), threshold=0.5, switch=5.0,
     )  # fmt: skip
