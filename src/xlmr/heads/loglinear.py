@@ -187,7 +187,7 @@ def signals(of: Classifier, texts: Evidence, scores: np.ndarray, known: Rows | N
     best = scores.argmax(1)
     ordered = np.sort(probabilities(scores), axis=1)[:, ::-1]
     odds = np.stack([log_odds(ordered[:, :count].sum(1), ordered[:, count:].sum(1)) for count in (1, RELATIVES)], axis=1)
-    unusual = measured(of, texts, scores) - of.usual[best]
+    unusual = measured(of, texts, scores, known) - of.usual[best]
     share = texts.shares[np.arange(len(scores)), best]
     length = np.log1p(np.diff(texts.run_starts))[:, None]
     each = np.concatenate([odds / 10, unusual, share[:, None]], axis=1)
@@ -200,7 +200,7 @@ def log_odds(share: np.ndarray, rest: np.ndarray) -> np.ndarray:
     return found
 
 
-def measured(of: Classifier, texts: Evidence, scores: np.ndarray) -> np.ndarray:
+def measured(of: Classifier, texts: Evidence, scores: np.ndarray, known: Rows | None = None) -> np.ndarray:
     """How each text fits the class that it is taken for: float32 `[texts, MEASURED]`.
 
     How far the states lie, what share of the runs is common in the class and has a row at all, and how much more evidence there is than for
