@@ -102,6 +102,14 @@ def test_what_cannot_be_measured_is_told(retrieve, tmp_path, content, arguments,
     assert complaint in done.err
 
 
+def test_a_file_may_have_any_name(retrieve, table, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fr=1.tsv").write_text(TABLE, encoding="utf-8")
+    assert retrieve("fr=1.tsv", "--json").lines == retrieve(table, "--json").lines
+    assert "is not known" in retrieve("fr=1.tsv", "=b.tsv").err
+    assert "b.tsv: cannot be read (File name too long)" in retrieve(f"fr={'b' * 300}b.tsv").err
+
+
 def test_lines_of_text_are_no_pairs(retrieve, tmp_path):
     (tmp_path / "a.txt").write_text("ein Haus\n", encoding="utf-8")
     for data in (tmp_path / "a.txt", f"de={tmp_path / 'a.txt'}"):
