@@ -136,6 +136,16 @@ def test_without_its_extra_it_says_what_to_install(tmp_path, monkeypatch):
         list(texts.read(path))
 
 
+def test_of_long_texts_one_is_unpacked_at_a_time(tmp_path):
+    path = write(tmp_path / "a.parquet", pa.array([f"{i} {'x' * 100_000}" for i in range(250)]))
+    next(texts.read(path))
+    tracemalloc.start()
+    assert sum(1 for _ in texts.read(path)) == 250
+    held = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert held < 2 << 20  # of 25 MB
+
+
 def test_of_a_large_group_a_few_rows_are_held(tmp_path):
     path = write(tmp_path / "a.parquet", pa.array([f"{i} " * 200 for i in range(20_000)]), use_dictionary=False)
     assert parquet.ParquetFile(path).num_row_groups == 1

@@ -41,7 +41,8 @@ def column(file: IO[bytes], name: str, *, numbers: bool = False) -> Iterator[byt
         for batch in table.iter_batches(ROWS, columns=[name]):
             found = batch.column(0).cast(pa.string()) if pa.types.is_integer(kind) else batch.column(0)
             # As bytes: a string that is not UTF-8 is told in its row, and does not end the file.
-            yield from found.cast(pa.large_binary()).to_pylist()
+            # One by one: so many long ones are a gigabyte.
+            yield from (value.as_py() for value in found.cast(pa.large_binary()))
 
 
 def names(file: IO[bytes]) -> frozenset[str]:
