@@ -219,7 +219,6 @@ def test_of_many_wrong_lines_a_few_are_told(draw, tmp_path):
         (b"\n \n", [], "there are no texts to draw"),
         (b"Haus\n", ["--layer", 9], "layer 9 was asked for"),
         (b"Haus\n", ["--among", "xx"], "language 'xx' is not known"),
-        (b"Haus\n", ["--pooling", "first"], "pooling is 'first', wanted one of mean, cls, max of level 'text'"),
         (b"Haus\n", ["xx=b.txt"], "language 'xx' is not known"),
         (b"Haus\n", [f"de={'b' * 300}"], "b: cannot be read (File name too long)"),
         (b"Haus\n", ["--model", "/nowhere"], "/nowhere"),
