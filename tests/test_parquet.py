@@ -54,6 +54,18 @@ def test_every_kind_of_string_is_read(tmp_path, kind, options):
     assert (null.number, str(null.text)) == (5, "'text' is null, wanted a text")
 
 
+def test_whole_numbers_are_names_and_no_texts(tmp_path):
+    """As in `.jsonl`."""
+    path = tmp_path / "a.parquet"
+    held = {"id": pa.array([1, None, -3], pa.int16()), "text": pa.array([1, 2, 3]), "score": [0.5, 1.0, 2.0]}
+    parquet.write_table(pa.table(held | {"lang": ["de", "fr", "ru"]}), path)
+    assert texts.fields(path) == {"id", "text", "lang"}
+    assert [str(line.text) for line in texts.read(path, "id")] == ["1", "'id' is null, wanted a text", "-3"]
+    for field, message in [("text", "holds int64, wanted strings$"), ("score", "holds double, wanted strings or whole numbers$")]:
+        with pytest.raises(BadInput, match=message):
+            list(texts.read(path, field))
+
+
 def test_a_row_that_is_no_text_is_told_in_its_place(tmp_path):
     whole = pa.array([b"good", b"caf\xe9", b"x" * (LINE + 1), b"good"])
     broken = pa.Array.from_buffers(pa.large_string(), 4, whole.cast(pa.large_binary()).buffers())  # strings that are not UTF-8
@@ -94,8 +106,18 @@ def test_a_table_without_texts_is_refused(tmp_path, rows, name, message):
 def test_a_broken_file_is_refused_with_its_path(tmp_path, cut):
     path = write(tmp_path / "a.parquet", pa.array(TEXTS))
     path.write_bytes(cut(path.read_bytes()))
-    with pytest.raises(BadInput, match=r"a\.parquet: cannot be read"):
+    with pytest.raises(BadInput, match=r"a\.parquet: cannot be read as Parquet \(.+\)$") as error:
         list(texts.read(path))
+    assert "\n" not in str(error.value)
+
+
+def test_of_a_broken_file_no_columns_are_told(tmp_path):
+    path = write(tmp_path / "a.parquet", pa.array(TEXTS))
+    content = path.read_bytes()
+    described = int.from_bytes(content[-8:-4], "little")
+    path.write_bytes(content[: -8 - described] + b"\xff" * described + content[-8:])
+    with pytest.raises(BadInput, match=r"a\.parquet: cannot be read as Parquet \([^\n]+\)$"):
+        texts.fields(path)
 
 
 def test_parquet_in_a_package_is_refused(tmp_path):
@@ -112,6 +134,16 @@ def test_without_its_extra_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingExtra, match=r"reading Parquet needs packages .* pip install 'xlmr\[data\]'"):
         list(texts.read(path))
+
+
+def test_of_long_texts_one_is_unpacked_at_a_time(tmp_path):
+    path = write(tmp_path / "a.parquet", pa.array([f"{i} {'x' * 100_000}" for i in range(250)]))
+    next(texts.read(path))
+    tracemalloc.start()
+    assert sum(1 for _ in texts.read(path)) == 250
+    held = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert held < 2 << 20  # of 25 MB
 
 
 def test_of_a_large_group_a_few_rows_are_held(tmp_path):

@@ -252,8 +252,8 @@ def test_a_file_as_standard_input_has_no_pause(write):
 @pytest.mark.parametrize(
     ("name", "content", "wanted"),
     [
-        ("a.txt", b"text\tlang\n", set()),
-        ("a", b"text\tlang\n", set()),
+        ("a.txt", b"text\tlang\n", None),
+        ("a", b"text\tlang\n", None),
         ("a.tsv", b"\xef\xbb\xbftext\tlang\nx\ty\n", {"text", "lang"}),
         ("a.CSV", b'"text","a ""b"""\n', {"text", 'a "b"'}),
         ("a.tsv", b"", set()),

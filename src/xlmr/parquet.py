@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from reprlib import repr as shorten
 from typing import IO
 
@@ -23,30 +24,39 @@ SHOWN = 80
 """Characters of a type that an error repeats."""
 
 
-def column(file: IO[bytes], name: str) -> Iterator[bytes | None]:
+def column(file: IO[bytes], name: str, *, numbers: bool = False) -> Iterator[bytes | None]:
     """The values of a column of strings, of any kind that Parquet and Arrow have, as they lie in the file; None for null.
 
-    Raises BadInput where the file is no Parquet or broken, or there is no such column, or one of another type; OSError likewise.
+    With `numbers` it may hold whole numbers as well, which come as their digits. Raises BadInput where the file is no Parquet or broken,
+    or there is no such column, or one of another type.
     """
-    try:
+    with _told():
         table = parquet.ParquetFile(file, buffer_size=BUFFER, pre_buffer=False, page_checksum_verification=True)
         schema = table.schema_arrow
         if name not in schema.names:
             raise BadInput(f"its columns are {shorten(schema.names) if schema.names else 'none'}; wanted one called {name!r}")
-        if not _holds_texts(kind := schema.field(schema.names.index(name)).type):
-            raise BadInput(f"column {name!r} holds {str(kind)[:SHOWN]}, wanted strings")
+        kind = schema.field(schema.names.index(name)).type
+        if not (_holds_texts(kind) or (numbers and pa.types.is_integer(kind))):
+            raise BadInput(f"column {name!r} holds {str(kind)[:SHOWN]}, wanted strings{' or whole numbers' if numbers else ''}")
         for batch in table.iter_batches(ROWS, columns=[name]):
+            found = batch.column(0).cast(pa.string()) if pa.types.is_integer(kind) else batch.column(0)
             # As bytes: a string that is not UTF-8 is told in its row, and does not end the file.
-            yield from batch.column(0).cast(pa.large_binary()).to_pylist()
-    except (pa.ArrowException, UnicodeDecodeError) as error:  # the latter for names of columns
-        raise BadInput(f"cannot be read as Parquet ({str(error).partition(chr(10))[0]})") from None
+            # One by one: so many long ones are a gigabyte.
+            yield from (value.as_py() for value in found.cast(pa.large_binary()))
 
 
 def names(file: IO[bytes]) -> frozenset[str]:
-    """The columns that hold texts. Raises as `column`."""
+    """The columns that hold strings or whole numbers. Raises as `column`."""
+    with _told():
+        return frozenset(field.name for field in parquet.read_schema(file) if _holds_texts(field.type) or pa.types.is_integer(field.type))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What pyarrow raises of a file, in one line."""
     try:
-        return frozenset(field.name for field in parquet.read_schema(file) if _holds_texts(field.type))
-    except (pa.ArrowException, UnicodeDecodeError) as error:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last for names of columns
         raise BadInput(f"cannot be read as Parquet ({str(error).partition(chr(10))[0]})") from None
 
 

@@ -54,13 +54,13 @@ def read(path: Path, field: str = FIELD) -> Iterator[Line]:
         yield from KINDS[kind](file, field) if kind in KINDS else plain(file)
 
 
-def fields(path: Path) -> frozenset[str]:
-    """What else a file says of its texts: the columns of a table, the keys of the first object on a line; of plain text nothing.
+def fields(path: Path) -> frozenset[str] | None:
+    """What else a file says of its texts: the columns of a table, the keys of the first object on a line; None of lines of plain text.
 
     Raises BadInput where the file cannot be read at all.
     """
     if _kind(path) not in HEADS:  # not opened: what can be read once only, such as a pipe, is read later
-        return frozenset()
+        return None
     with _open(path) as (kind, file):
         return HEADS[kind](file)
 
@@ -70,8 +70,7 @@ def rows(path: Path, *fields: str) -> Iterator[tuple[int, list[str]]]:
 
     Raises BadInput where the file cannot be read, BadLine, with its number, where a line cannot: half a set of examples is none.
     """
-    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in UNPACKED]
-    if suffixes[-1:] not in ([kind] for kind in KINDS):
+    if _kind(path) not in KINDS:
         wanted = " and ".join([", ".join(map(repr, fields[:-1])), repr(fields[-1])])
         raise BadInput(f"{path}: wanted a table, {', '.join(KINDS)}, with {wanted}")
     for row in zip(*(read(path, field) for field in fields), strict=True):
@@ -122,7 +121,7 @@ def columns(file: IO[bytes], field: str) -> Iterator[Line]:
     """The rows of a Parquet file, numbered from 1, with such a column."""
     from xlmr import parquet  # an extra's, and slow to import
 
-    for number, value in enumerate(parquet.column(file, field), start=1):
+    for number, value in enumerate(parquet.column(file, field, numbers=field != FIELD), start=1):
         yield Line(number, BadLine(f"{field!r} is null, wanted a text") if value is None else _bounded(value))
 
 
@@ -164,16 +163,16 @@ def _keys(file: IO[bytes]) -> frozenset[str]:
     return frozenset()
 
 
-def _parquet_columns(file: IO[bytes]) -> frozenset[str]:
-    from xlmr import parquet
-
-    return parquet.names(file)
-
-
-def _columns(file: IO[bytes], dialect: type[csv.Dialect]) -> frozenset[str]:
+def _header(file: IO[bytes], dialect: type[csv.Dialect]) -> frozenset[str]:
     lines = _TableLines(file)
     header = _row(csv.reader(lines, dialect), lines)
     return frozenset(header) if isinstance(header, list) else frozenset()
+
+
+def _schema(file: IO[bytes]) -> frozenset[str]:
+    from xlmr import parquet
+
+    return parquet.names(file)
 
 
 def _plain(lines: Iterable[tuple[int, bytes | BadLine] | Pause]) -> Iterator[Line | Pause]:
@@ -320,9 +319,9 @@ KINDS: dict[str, Callable[[IO[bytes], str], Iterator[Line]]] = {
 HEADS: dict[str, Callable[[IO[bytes]], frozenset[str]]] = {
     ".jsonl": _keys,
     ".ndjson": _keys,
-    ".csv": partial(_columns, dialect=Commas),
-    ".tsv": partial(_columns, dialect=Tabs),
-    PARQUET: _parquet_columns,
+    ".csv": partial(_header, dialect=Commas),
+    ".tsv": partial(_header, dialect=Tabs),
+    PARQUET: _schema,
 }
 PACKED = "is packed in a way that is not read here; unpack it, or pack it as .gz or .xz"
 PACKED_TWICE = "is Parquet, which packs its columns itself, packed once more; unpack it"

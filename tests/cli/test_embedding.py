@@ -217,6 +217,7 @@ def test_the_choices_are_those_there_are():
     assert embedding.LEVELS == embeddings.LEVELS
     assert embedding.DTYPES == forms.DTYPES
     assert {pooling for of in embeddings.POOLINGS.values() for pooling in of} == {*embedding.POOLINGS}
+    assert embeddings.POOLINGS["text"] == embedding.TEXT_POOLINGS
     assert tuple(writers.FORMATS) == embedding.FORMATS
 
 

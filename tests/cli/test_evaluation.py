@@ -92,7 +92,6 @@ def test_progress_goes_to_a_terminal(retrieve, table, monkeypatch):
         ("lang\ttext\nde\tHaus\n", [], "a.tsv: its columns are ['lang', 'text']; wanted one called 'source'"),
         ("lang\tsource\tenglish\n", [], "the data have no pairs\n"),
         (TABLE, ["--languages", "sw"], "the data have no pairs in sw"),
-        (TABLE, ["--pooling", "first"], "pooling is 'first', wanted one of mean, cls, max of level 'text'"),
     ],
 )
 def test_what_cannot_be_measured_is_told(retrieve, tmp_path, content, arguments, complaint):
@@ -100,6 +99,19 @@ def test_what_cannot_be_measured_is_told(retrieve, tmp_path, content, arguments,
     done = retrieve(tmp_path / "a.tsv", *arguments)
     assert (done.code, done.out) == (1, "")
     assert complaint in done.err
+
+
+def test_words_alone_are_pooled_by_their_first_piece(retrieve, table):
+    done = retrieve(table, "--pooling", "first")
+    assert (done.code, "'first' is not one of 'mean', 'cls', 'max'" in done.err) == (2, True)
+
+
+def test_a_file_may_have_any_name(retrieve, table, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fr=1.tsv").write_text(TABLE, encoding="utf-8")
+    assert retrieve("fr=1.tsv", "--json").lines == retrieve(table, "--json").lines
+    assert "is not known" in retrieve("fr=1.tsv", "=b.tsv").err
+    assert "b.tsv: cannot be read (File name too long)" in retrieve(f"fr={'b' * 300}b.tsv").err
 
 
 def test_lines_of_text_are_no_pairs(retrieve, tmp_path):

@@ -19,7 +19,7 @@ import xlmr
 from xlmr import errors, limits, maps
 from xlmr.cli import mapping
 from xlmr.maps import nearness, pca
-from xlmr.tasks import embeddings, recognition
+from xlmr.tasks import recognition
 
 SENTENCES = Path(__file__).parent.parent / "sentences.tsv"
 NAME = "{http://www.w3.org/2000/svg}"
@@ -62,6 +62,16 @@ def test_places_are_those_of_the_vectors(draw, speaking, tmp_path):
     places = np.array([found[text] for text in texts])
     distances = [np.linalg.norm(of[:, None] - of[None], axis=2) for of in (places, wanted)]
     np.testing.assert_allclose(distances[0] / distances[0].max(), distances[1] / distances[1].max(), atol=1e-3)
+
+
+def test_the_picture_says_which_vectors(draw, speaking, tmp_path):
+    def said(*arguments: object) -> str:
+        draw(SENTENCES, "--output", tmp_path / "a.svg", "--most", 9, *arguments)
+        return ElementTree.parse(tmp_path / "a.svg").find(f"{NAME}desc").text.partition(f"Vectors: {speaking}")[2].partition(". ")[0]
+
+    assert said() == ""
+    assert said("--raw", "--pooling", "cls") == ", raw, cls"
+    assert said("--layer", 1, "--layer", 0, "--layer-mean", "--prompt", "") == ", layer 1, layer 0, their mean, prompt ''"
 
 
 def test_what_is_measured_is_printed_and_drawn(draw, speaking, tmp_path):
@@ -115,6 +125,23 @@ def test_rows_that_share_an_id_are_joined(draw, tmp_path, name):
     groups = {dot[5]: dot[4] for dot in data(tmp_path / "a.html")["dots"]}
     assert groups["Haus"] is not None
     assert groups == {"Haus": groups["Haus"], "maison": groups["Haus"], "дом": groups["Haus"], "Baum": None, "да": None}
+
+
+def test_rows_of_parquet_are_joined_by_numbers(draw, tmp_path):
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    held = {"lang": ["de", "fr", "de"], "text": ["Haus", "maison", "Baum"], "id": [1, 1, 2]}
+    parquet.write_table(pa.table(held), tmp_path / "a.parquet")
+    assert draw(tmp_path / "a.parquet", "--output", tmp_path / "a.html").code == 0
+    assert [dot[4] for dot in data(tmp_path / "a.html")["dots"]] == [0, 0, None]
+    assert draw(tmp_path / "a.parquet", "--output", tmp_path / "a.html", "--id", "none").err.endswith("wanted one called 'none'\n")
+
+
+def test_a_row_without_a_language_is_asked_for_it(draw, tmp_path):
+    (tmp_path / "a.csv").write_text("lang,text\nde,Haus\n,Das ist ein Haus.\n", encoding="utf-8")
+    assert draw(tmp_path / "a.csv", "--output", tmp_path / "a.html").code == 0
+    found = data(tmp_path / "a.html")
+    assert "" not in [code for code, _ in found["languages"]]
+    assert [dot[3] is None for dot in found["dots"]] == [True, False]
 
 
 def test_another_column_may_name_translations(draw, tmp_path):
@@ -192,6 +219,8 @@ def test_of_many_wrong_lines_a_few_are_told(draw, tmp_path):
         (b"\n \n", [], "there are no texts to draw"),
         (b"Haus\n", ["--layer", 9], "layer 9 was asked for"),
         (b"Haus\n", ["--among", "xx"], "language 'xx' is not known"),
+        (b"Haus\n", ["xx=b.txt"], "language 'xx' is not known"),
+        (b"Haus\n", [f"de={'b' * 300}"], "b: cannot be read (File name too long)"),
         (b"Haus\n", ["--model", "/nowhere"], "/nowhere"),
     ],
 )
@@ -269,7 +298,6 @@ def test_progress_goes_to_a_terminal(draw, tmp_path, monkeypatch):
 def test_the_choices_are_those_there_are():
     assert tuple(maps.METHODS) == mapping.METHODS
     assert mapping.FORMATS == maps.FORMATS
-    assert embeddings.POOLINGS["text"] == mapping.POOLINGS
     assert mapping.UNKNOWN == recognition.UNKNOWN
     with pytest.raises(errors.BadInput, match="wanted one of tsne, pca"):
         maps.placer("umap")

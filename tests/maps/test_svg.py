@@ -39,6 +39,13 @@ def test_what_is_shown_cannot_move_the_cursor_or_turn_the_text_around_it(text):
         assert shown == (text if len(text) <= 50 else text[:50] + "…")
 
 
+def test_a_text_is_cut_between_its_characters():
+    """Not amid what stands for one that cannot be seen."""
+    assert svg.shown("ab\u202ecd", 2) == "ab…"
+    assert svg.shown("ab\u202ecd", 3) == "ab\\u202e…"
+    assert svg.shown("ab\u202e", 3) == "ab\\u202e"
+
+
 def test_the_picture_says_what_it_is_and_who_is_in_it():
     dots = [Dot("Haus", "de", 0.98765), Dot("maison", "fr"), Dot("?", "und", 1.0), Dot("Baum", "de")]
     root = parsed(drawing(dots))

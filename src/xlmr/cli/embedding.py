@@ -19,28 +19,35 @@ if TYPE_CHECKING:
 
 # As `xlmr.tasks.embeddings`, `xlmr.heads.forms`, `xlmr.writers` and `xlmr.heads.pairing` have them.
 LEVELS = ("text", "word", "token")
+TEXT_POOLINGS = ("mean", "cls", "max")
 POOLINGS = ("mean", "cls", "first", "max")
 DTYPES = ("float32", "float16", "int8", "binary")
 FORMATS = (".npy", ".parquet", ".jsonl")
 METHODS = ("mutual", "itermax")
 
-TEXT_OPTIONS = (
+FROM_STATES = (
     click.option("--raw", is_flag=True, help="Vectors of texts without the calibration, where the model has one."),
     click.option(
         "--layer", "layers", type=int, multiple=True, metavar="N", help="0: the embeddings, -1: the last. Again for several, side by side."
     ),
     click.option("--layer-mean", is_flag=True, help="The mean of several layers."),
+)
+PROMPT = click.option("--prompt", metavar="NAME", help="The model's prompt of that name before each text.")
+TEXT_OPTIONS = (
+    *FROM_STATES,
+    click.option("--pooling", type=click.Choice(TEXT_POOLINGS), help="From the states of a text to its vector."),
+    PROMPT,
+)
+"""What the vectors of texts are."""
+OPTIONS = (
+    click.option("--level", type=click.Choice(LEVELS), default=LEVELS[0], show_default=True, help="What has a vector."),
+    *FROM_STATES,
     click.option(
         "--pooling",
         type=click.Choice(POOLINGS),
         help="From the states of a text or a word to its vector; `cls` of texts, `first` of words.",
     ),
-    click.option("--prompt", metavar="NAME", help="The model's prompt of that name before each text."),
-)
-"""What the vectors of texts are."""
-OPTIONS = (
-    click.option("--level", type=click.Choice(LEVELS), default=LEVELS[0], show_default=True, help="What has a vector."),
-    *TEXT_OPTIONS,
+    PROMPT,
     click.option("--size", type=click.IntRange(1), metavar="N", help="Keep the first N numbers."),
     click.option("--unit", is_flag=True, help="Vectors of length 1."),
     click.option("--dtype", type=click.Choice(DTYPES), default=DTYPES[0], show_default=True, help="How numbers are stored."),

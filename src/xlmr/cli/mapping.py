@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from xlmr import texts as texts_of
-from xlmr.cli.options import Model, among_in, model_options, named
+from xlmr.cli.embedding import text_vector_options
+from xlmr.cli.options import LANGUAGE, Model, among_in, model_options, named
 from xlmr.cli.terminal import say, visible
 from xlmr.errors import BadInput, BadLine
 from xlmr.languages import find
@@ -21,10 +22,9 @@ if TYPE_CHECKING:
     from xlmr.maps import Row
     from xlmr.maps.sampling import Sample
 
-# As `xlmr.maps` and `xlmr.tasks.embeddings` have them.
+# As `xlmr.maps` and `xlmr.tasks.recognition` have them.
 FORMATS = (".svg", ".html")
 METHODS = ("tsne", "pca")
-POOLINGS = ("mean", "cls", "max")
 UNKNOWN = "und"
 
 
@@ -41,9 +41,7 @@ UNKNOWN = "und"
               help="From vectors to the plane; `tsne` needs the extra `plot`.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, metavar="N", help="Of what is left to chance.")
 @click.option("--among", metavar="L,L,…", help="Only these languages, where the model finds them.")
-@click.option("--raw", is_flag=True, help="As of `embed`.")
-@click.option("--layer", "layers", type=int, multiple=True, metavar="N", help="As of `embed`.")
-@click.option("--pooling", type=click.Choice(POOLINGS), help="As of `embed`.")
+@text_vector_options
 @model_options
 def draw(
     sources: tuple[str, ...],
@@ -55,10 +53,8 @@ def draw(
     method: str,
     seed: int,
     among: str | None,
-    raw: bool,
-    layers: tuple[int, ...],
-    pooling: str | None,
     model: Model,
+    **options: Any,
 ) -> int:
     """Draw texts in the plane, coloured by their language: do languages cluster, do translations meet?
 
@@ -86,25 +82,15 @@ def draw(
         chosen = sampling.sample(_counted(_rows(sources, column, parallel)), most, seed)
         _tell(chosen)
         loaded = xlmr.load(**model)
-        options = {"raw": raw, "layers": layers or None, "pooling": pooling}
+        options["layers"] = options["layers"] or None
         dots, vectors = points.gather(loaded, chosen.rows, among=among_in(among), options=options, watch=_counted)
         if sys.stderr.isatty():  # minutes, where there are many
             click.echo(f"placing {len(dots):,} texts in the plane", err=True)
         places = place(vectors, seed)
         shares = points.measured(dots, vectors, places)
-        name = ", ".join(
-            [
-                str(model["source"] or "small"),
-                *(["raw"] if raw else []),
-                *(f"layer {layer}" for layer in layers),
-                *([pooling] if pooling else []),
-            ]
-        )
-        maps.write(
-            file,
-            output.suffix.lower(),
-            points.described(dots, places, shares, total=chosen.total, model=visible(name), method=method, lines=lines),
-        )
+        made = _made(model["source"] or "small", **options)
+        drawn = points.described(dots, places, shares, total=chosen.total, model=made, method=method, lines=lines)
+        maps.write(file, output.suffix.lower(), drawn)
     say(str(output))
     for said, of in points.told(shares).items():
         say(f"  {said}: {', '.join(f'{share:.3f} {where}' for where, share in of.items())}")
@@ -113,8 +99,7 @@ def draw(
 
 def _rows(sources: Sequence[str], column: str | None, parallel: bool) -> Iterator[Row]:
     """The rows of all files. Raises BadInput where one cannot be read at all."""
-    for source in sources:
-        language, path = named(source)
+    for language, path in [*map(named, sources)]:
         yield from _of(path, language, column, parallel)
 
 
@@ -122,9 +107,10 @@ def _of(path: Path, language: str | None, column: str | None, parallel: bool) ->
     from xlmr.maps import Row
 
     held = texts_of.fields(path)
-    if column and not held:
-        raise BadInput(f"{path}: has lines of text, and --id names a column; wanted a table, .tsv or .csv, or .jsonl")
-    codes = texts_of.read(path, "lang") if language is None and "lang" in held else repeat(None)
+    if held is None and column:
+        raise BadInput(f"{path}: has lines of text, and --id names a column; wanted one of {', '.join(texts_of.KINDS)}")
+    held = held or frozenset()
+    codes = texts_of.read(path, LANGUAGE) if language is None and LANGUAGE in held else repeat(None)
     shared = column or "id"
     names = texts_of.read(path, shared) if not parallel and (column or shared in held) else repeat(None)
     for number, (line, code, name) in enumerate(zip(texts_of.read(path), codes, names, strict=False), start=1):
@@ -134,14 +120,21 @@ def _of(path: Path, language: str | None, column: str | None, parallel: bool) ->
             yield Row(place, wrong)
             continue
         try:
-            known = str(code.text) if code else language
-            yield Row(place, line.text, known and _code(known), str(number) if parallel else (str(name.text) or None) if name else None)
+            known = _code(str(code.text)) if code and code.text else language  # an empty cell says nothing
+            yield Row(place, line.text, known, str(number) if parallel else (str(name.text) or None) if name else None)
         except BadInput as error:
             yield Row(place, error)
 
 
 def _code(name: str) -> str:
     return UNKNOWN if name == UNKNOWN else find(name).code
+
+
+def _made(source: str, *, raw: bool, layers: Sequence[int] | None, layer_mean: bool, pooling: str | None, prompt: str | None) -> str:
+    """Which vectors, in words."""
+    from_layers = [*(f"layer {layer}" for layer in layers or ()), "their mean" if layer_mean else None]
+    said = [source, "raw" if raw else None, *from_layers, pooling, None if prompt is None else f"prompt {prompt!r}"]
+    return ", ".join(filter(None, said))
 
 
 def _tell(chosen: Sample) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -140,8 +141,7 @@ def labelled_in(sources: tuple[str, ...]) -> Iterator[tuple[str, str]]:
 
     Raises BadInput for a language that is not known and BadLine for a line that cannot be read, each with its file.
     """
-    for source in sources:
-        code, path = named(source)
+    for code, path in [*map(named, sources)]:
         if code is None:
             yield from ((language, text) for language, (text,) in _by_language(path, "text"))
             continue
@@ -156,8 +156,7 @@ def pairs_in(sources: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
 
     Raises as `labelled_in`.
     """
-    for source in sources:
-        code, path = named(source)
+    for code, path in [*map(named, sources)]:
         rows = _by_language(path, *SIDES) if code is None else ((code, row) for _, row in texts_of.rows(path, *SIDES))
         yield from ((language, ours, english) for language, (ours, english) in rows)
 
@@ -174,7 +173,8 @@ def _by_language(path: Path, *fields: str) -> Iterator[tuple[str, list[str]]]:
 def named(source: str) -> tuple[str | None, Path]:
     """The language and the file of `LANG=FILE`; None and the file of any other. Raises BadInput for a language that is not known."""
     language, equals, name = source.partition("=")
-    return (find(language).code, Path(name)) if equals and not Path(source).exists() else (None, Path(source))
+    # `os.path`, since Path raises where a name is longer than the system's.
+    return (find(language).code, Path(name)) if equals and not os.path.exists(source) else (None, Path(source))
 
 
 def texts_in(texts: tuple[str, ...], file: Path | None) -> Source:

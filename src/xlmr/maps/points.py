@@ -12,7 +12,7 @@ import numpy as np
 from xlmr import maps
 from xlmr.encoder import Encoder
 from xlmr.errors import BadInput
-from xlmr.maps import Dot, Map, Row, Shares, nearness
+from xlmr.maps import Dot, Map, Row, Shares, nearness, svg
 from xlmr.tasks import embeddings, identification
 from xlmr.tasks.recognition import UNKNOWN
 
@@ -67,20 +67,23 @@ def measured(dots: Sequence[Dot], vectors: np.ndarray, places: np.ndarray) -> di
 def described(dots: Sequence[Dot], places: np.ndarray, shares: Mapping[str, Shares], *, total: int, model: str, method: str,
               lines: bool | None = None) -> Map:  # fmt: skip
     """The map, with what it says of itself. Without a word about `lines`, translations are joined where texts are few enough to see it."""
-    count = len({dot.language for dot in dots} - {UNKNOWN})
-    drawn = f"{len(dots):,} texts" if total == len(dots) else f"{len(dots):,} of {total:,} texts, drawn by chance,"
+    languages = _counted(len({dot.language for dot in dots} - {UNKNOWN}), "language")
+    drawn = _counted(len(dots), "text") if total == len(dots) else f"{len(dots):,} of {total:,} texts, drawn by chance,"
     found = "; the model found the languages" if all(dot.confidence is not None for dot in dots) else ""
     near = {
         "tsne": "What is near here is near by the cosine of the vectors; distances between clusters and their sizes mean little.",
         "pca": "The two directions in which the vectors of length 1 differ most.",
     }
     joined = len(dots) <= JOINED if lines is None else lines
-    languages = f"{count:,} {'language' if count == 1 else 'languages'}{found}"
     caption = [
-        f"{drawn} in {languages}. Vectors: {model}. {maps.METHODS[method]}. {near[method]}",
+        f"{drawn} in {languages}{found}. Vectors: {svg.shown(model, svg.TITLE)}. {maps.METHODS[method]}. {near[method]}",
         *(f"{said}: {', '.join(f'{share:.2f} {where}' for where, share in of.items())}." for said, of in told(shares).items()),
     ]
     return Map(dots, places, "Texts in the plane, by language", caption, joined and any(dot.group is not None for dot in dots))
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def told(shares: Mapping[str, Shares]) -> dict[str, dict[str, float]]:

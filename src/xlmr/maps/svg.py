@@ -128,8 +128,8 @@ def size(of: Map) -> float:
 
 def shown(text: str, most: int) -> str:
     """The beginning of a text as it may stand in a file that others open: what cannot be seen is written out."""
-    seen = UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text[: most + 1])
-    return seen if len(text) <= most else seen[:-1] + "…"
+    seen = UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text[:most])
+    return seen if len(text) <= most else seen + "…"
 
 
 def named(code: str) -> str:
