@@ -20,6 +20,8 @@ FIT = "xlmr fit calibration --model MODEL --data FILE --output DIR"
 WHERE = f"{NAME}{attachments.SUFFIX}"
 LARGEST = 4_096
 """Numbers of a vector."""
+COARSEST = 1_000_000
+"""A step of int8."""
 
 
 def find(encoder: Encoder) -> Calibration | None:
@@ -55,8 +57,8 @@ def unpack(attachment: Attachment, config: Config) -> Calibration:
 
 def _table(attachment: Attachment, config: Config, size: int) -> Table:
     scale = attachment.facts["scale"]
-    if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 < scale < 1e6:
-        raise BadCheckpoint(f"{WHERE}: scale is {files.shown(str(scale)[:40])}, wanted a number above 0; fit it again")
+    if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 < scale < COARSEST:
+        raise BadCheckpoint(f"{WHERE}: scale is {files.shown(str(scale)[:40])}, wanted a number above 0, below {COARSEST:,}; fit it again")
     pieces = _array(attachment, "pieces", np.int8, (config.vocabulary, size))
     keys = _array(attachment, "keys", np.uint32, (None,))
     sequences = _array(attachment, "sequences", np.int8, (len(keys), size))
@@ -69,9 +71,9 @@ def _projection(attachment: Attachment, config: Config, size: int) -> Projection
     layer = files.typed(attachment.facts["layer"], int, f"{WHERE}: layer")
     if not 0 <= layer <= config.layers:
         raise BadCheckpoint(f"{WHERE}: layer is {layer}, wanted 0 to {config.layers}; fit it again")
-    centre = attachments.array(attachment, "centre", "f", (config.width,), WHERE)
-    weight = attachments.array(attachment, "weight", "f", (config.width, size), WHERE)
-    return Projection(layer, centre.astype(np.float32), weight.astype(np.float32))
+    centre = _array(attachment, "centre", np.float32, (config.width,))
+    weight = _array(attachment, "weight", np.float16, (config.width, size))
+    return Projection(layer, centre, weight.astype(np.float32))
 
 
 def _array(attachment: Attachment, name: str, kind: type[np.generic], shape: tuple[int | None, ...]) -> np.ndarray:
