@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,9 +9,11 @@ from xlmr import encoder as encoders
 from xlmr import metrics
 from xlmr.errors import BadInput
 from xlmr.heads import calibration
-from xlmr.training import contrast, fitting, translations
+from xlmr.training import contrast, fitting, objectives, translations
 from xlmr.training.contrast import Settings
+from xlmr.training.translations import Batches
 
+VOCABULARY = 500
 SETTINGS = Settings(size=12, sequences=60, steps=120, batch=48, looked=96, layers=2, projected=20)
 
 
@@ -78,8 +82,55 @@ def test_pooled_states_are_those_of_the_pieces_alone(encoder):
             np.testing.assert_allclose(of, states[0, 1:-1].mean(0), atol=1e-2)
 
 
-def test_texts_without_translations_are_refused(encoder, data):
+def test_a_step_is_that_of_a_dense_optimiser(encoder, data):
+    train, domain, _ = data
+    keys = translations.choose(train, 40)
+    texts = translations.look_at(train, domain, keys, VOCABULARY)
+    one, two = (Batches(texts, train.languages.index("en"), exponent=0.5, english=0.8, seed=3) for _ in range(2))
+    rows, seen = torch.randn(VOCABULARY + 40, 6, generator=torch.Generator().manual_seed(0)), torch.full((VOCABULARY + 40,), 1e-6)
+    dense, gathered = rows.clone().requires_grad_(), seen.clone()
+    for rate in (0.5, 0.3, 0.1):
+        loss = contrast._step(rows, seen, one, replace(SETTINGS, batch=16), rate)
+        sides = [torch.stack([dense[texts.taken(np.array([text]))[0]].sum(0) for text in side]) for side in two.draw(16)]
+        wanted = objectives.contrast(*sides, SETTINGS.temperature)
+        (gradient,) = torch.autograd.grad(wanted, dense)
+        assert loss == pytest.approx(wanted.item(), abs=1e-4)
+        with torch.no_grad():
+            gathered += gradient.square().mean(1)
+            dense -= rate * gradient / gathered.sqrt()[:, None]
+        np.testing.assert_allclose(rows, dense.detach(), atol=1e-4)
+
+
+def test_numbers_of_a_state_that_never_change_have_no_weight():
+    states = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
+    states[:, 2] = 0.3
+    pairs = np.arange(40).reshape(2, -1)
+    found = contrast._projection(states, torch.zeros(40, SETTINGS.size), pairs, SETTINGS)
+    assert not found.weight[2].any()
+    assert np.abs(found.weight[[0, 1, 3, 4, 5]]).min(1).all()
+    assert np.isfinite(found.weight.astype(np.float16)).all()
+
+
+def test_a_table_of_zeros_is_stored_as_one():
+    found = contrast.quantised(torch.zeros(5, 2), np.arange(2, dtype=np.uint32), 3, 0.4)
+    assert found.scale > 0
+    assert not found.pieces.any()
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few_translations_are_refused(encoder, data, count):
+    """One text and its translation cannot be told from any other."""
     lines = [fitting.Line("fr", "tests", str(i), "le chat") for i in range(9)]
+    lines += [fitting.Line("en", "tests", str(i), "the cat") for i in range(count)]
     alone = fitting.tokenised(encoder, lines)
-    with pytest.raises(BadInput, match="found 9 texts that have a translation"):
+    with pytest.raises(BadInput, match=f"found {count} texts with a translation to learn from"):
         contrast.fit(encoder, alone, translations.domains(lines), data[2], SETTINGS)
+
+
+def test_texts_of_the_same_words_leave_the_table_empty(encoder, data):
+    """Where every text has the same pieces there is nothing to learn, and nothing breaks."""
+    lines = [fitting.Line(code, "tests", str(i), text) for i, text in enumerate(("a b", "b a")) for code in ("en", "fr")]
+    found, _ = contrast.fit(
+        encoder, fitting.tokenised(encoder, lines), translations.domains(lines), data[2], replace(SETTINGS, sequences=0)
+    )
+    assert found.table is None or not found.table.pieces.any()

@@ -12,7 +12,7 @@ from xlmr.checkpoint import attachments
 from xlmr.checkpoint.attachments import Attachment
 from xlmr.config import Config
 from xlmr.encoder import Encoder
-from xlmr.errors import BadCheckpoint
+from xlmr.errors import BadCheckpoint, BadInput
 from xlmr.heads.calibration import Calibration, Projection, Table
 
 NAME = "calibration"
@@ -28,6 +28,16 @@ def find(encoder: Encoder) -> Calibration | None:
     """The calibration of a model, None where it has none. Raises BadCheckpoint where it is broken, or another encoder's."""
     found = encoder.attachments.find(NAME, FIT) if encoder.attachments else None
     return None if found is None else unpack(found, encoder.config)
+
+
+def check_size(config: Config, size: int, sequences: int) -> None:
+    """Raises BadInput where a calibration of so many numbers and sequences would be more than an attachment holds."""
+    held = (config.vocabulary + sequences) * size + 4 * sequences + (4 + 2 * size) * config.width
+    if held > attachments.LARGEST:
+        raise BadInput(
+            f"a calibration of {config.vocabulary:,} pieces and {sequences:,} sequences, {size:,} numbers each, has {held:,} bytes, "
+            f"and at most {attachments.LARGEST:,} are kept; ask for fewer numbers, or sequences"
+        )
 
 
 def pack(of: Calibration, measured: Mapping[str, Any]) -> Attachment:
