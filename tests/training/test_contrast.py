@@ -44,13 +44,27 @@ def test_translations_that_were_held_out_are_found(fitted):
     assert measured["found"] >= max(measured["tried"].values()) - SETTINGS.worth
 
 
-def test_what_was_measured_is_what_numpy_finds(encoder, data, fitted):
-    found, measured = fitted
-    heldout, scores = data[2], []
-    for sides in contrast.pairs_of(heldout, SETTINGS.asked).values():
-        ids = [[heldout.line(line).astype(np.int64) for line in side] for side in sides]
-        scores.append(np.mean(metrics.retrieval(*(np.stack([calibration.vector(found, of, None) for of in side]) for side in ids))))
-    assert found.states is not None or np.mean(scores) == pytest.approx(measured["found"], abs=0.02)
+def test_what_is_measured_is_what_numpy_finds(encoder, data):
+    """Of every candidate: the table, states beside it, states alone."""
+    train, domain, heldout = data
+    keys, layers = translations.choose(train, 40), [0, 2]
+    table = contrast.quantised(torch.randn(VOCABULARY + 40, 12, generator=torch.Generator().manual_seed(0)), keys, VOCABULARY, 0.4)
+    asked = contrast.pairs_of(heldout, SETTINGS.asked)
+    once, place = np.unique(np.concatenate([of for sides in asked.values() for of in sides]), return_inverse=True)
+    held = contrast.look(encoder, heldout, once, table, layers)
+
+    def vector(of, line):
+        ids = heldout.line(line).astype(np.int64)
+        (states,) = encoder.runtime.hidden_states(np.array([[0, *ids, 2]]), [of.states.layer]) if of.states else [None]
+        return calibration.vector(of, ids, states[0, 1:-1] if of.states else None)
+
+    texts = translations.look_at(train, domain, keys, VOCABULARY)
+    found = [*contrast.candidates(encoder, train, texts, table, layers, SETTINGS)]
+    assert [contrast.told(of) for of in found] == ["pieces", "pieces and layer 0", "pieces and layer 2", "layer 0", "layer 2"]
+    for of in found:
+        sides = ([np.stack([vector(of, line) for line in side]) for side in pair] for pair in asked.values())
+        wanted = np.mean([metrics.retrieval(*pair) for pair in sides])
+        assert contrast.score(of, held, layers, asked, place) == pytest.approx(wanted, abs=0.02)
 
 
 def test_the_same_texts_give_the_same_calibration(encoder, data, fitted):
