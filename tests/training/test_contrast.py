@@ -67,6 +67,18 @@ def test_what_is_measured_is_what_numpy_finds(encoder, data):
         assert contrast.score(of, held, layers, asked, place) == pytest.approx(wanted, abs=0.02)
 
 
+def test_what_is_asked_about_is_of_the_length_that_is_learnt_from(encoder):
+    rows = [("tests", code, f"{text} " * times, f"{english} " * times) for times in (1, 80) for code, text, english in pairs(5)]
+    heldout = fitting.tokenised(encoder, [*dict.fromkeys(line for row in rows for line in fitting.translated(*row))])
+    asked = contrast.pairs_of(heldout, 100)
+    assert sorted(asked) == ["de", "fr"]
+    for ours, theirs in asked.values():
+        assert len(ours) == 5
+        assert (heldout.group[ours] == heldout.group[theirs]).all()
+        assert {heldout.languages[of] for of in heldout.language[theirs]} == {"en"}
+        assert max(len(heldout.line(line)) for line in [*ours, *theirs]) <= translations.TOKENS
+
+
 def test_the_same_texts_give_the_same_calibration(encoder, data, fitted):
     again, _ = contrast.fit(encoder, *data, SETTINGS)
     np.testing.assert_array_equal(again.table.pieces, fitted[0].table.pieces)

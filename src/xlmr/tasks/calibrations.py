@@ -72,7 +72,7 @@ def _table(attachment: Attachment, config: Config, size: int) -> Table:
     pieces = _array(attachment, "pieces", np.int8, (config.vocabulary, size))
     keys = _array(attachment, "keys", np.uint32, (None,))
     sequences = _array(attachment, "sequences", np.int8, (len(keys), size))
-    if not (np.diff(keys.astype(np.int64)) > 0).all():
+    if not (keys[1:] > keys[:-1]).all():
         raise BadCheckpoint(f"{WHERE}: its keys do not ascend; fit it again")
     return Table(pieces, keys, sequences, float(scale))
 

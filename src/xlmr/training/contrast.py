@@ -237,7 +237,8 @@ def pairs_of(corpus: Corpus, most: int) -> dict[str, tuple[np.ndarray, np.ndarra
     if translations.PIVOT not in corpus.languages:
         return {}
     pivot = corpus.languages.index(translations.PIVOT)
-    lines = np.flatnonzero((corpus.group >= 0) & (np.diff(corpus.starts) > 0) & ~corpus.phrase)
+    lengths = np.diff(corpus.starts)
+    lines = np.flatnonzero((corpus.group >= 0) & (lengths > 0) & (lengths <= translations.TOKENS) & ~corpus.phrase)
     english = np.full(int(corpus.group.max(initial=-1)) + 1, -1)
     english[corpus.group[lines[corpus.language[lines] == pivot]]] = lines[corpus.language[lines] == pivot]
     lines = lines[(corpus.language[lines] != pivot) & (english[corpus.group[lines]] >= 0)]
