@@ -27,7 +27,8 @@ def test_what_is_packed_is_unpacked(table: Table | None, states: Projection | No
     ("facts", "arrays", "complaint"),
     [
         ({"size": 5}, {}, "pieces is int8"),
-        ({"size": 0}, {}, "size is 0, wanted 1 to"),
+        ({"size": 0}, {}, "size is 0, wanted 1 to 1,024"),
+        ({"size": 1_025}, {}, "size is 1025, wanted 1 to 1,024"),
         ({"size": "4"}, {}, "size"),
         ({"scale": -1}, {}, "scale is -1, wanted a number above 0"),
         ({"scale": True}, {}, "scale is True"),

@@ -14,12 +14,11 @@ from xlmr.config import Config
 from xlmr.encoder import Encoder
 from xlmr.errors import BadCheckpoint, BadInput
 from xlmr.heads.calibration import Calibration, Projection, Table
+from xlmr.limits import CALIBRATED
 
 NAME = "calibration"
 FIT = "xlmr fit calibration --model MODEL --data FILE --output DIR"
 WHERE = f"{NAME}{attachments.SUFFIX}"
-LARGEST = 4_096
-"""Numbers of a vector."""
 COARSEST = 1_000_000
 """A step of int8."""
 
@@ -56,8 +55,8 @@ def pack(of: Calibration, measured: Mapping[str, Any]) -> Attachment:
 def unpack(attachment: Attachment, config: Config) -> Calibration:
     """The calibration in an attachment of an encoder of these sizes. Raises BadCheckpoint where something does not fit."""
     size = files.typed(attachment.facts.get("size"), int, f"{WHERE}: size")
-    if not 1 <= size <= LARGEST:
-        raise BadCheckpoint(f"{WHERE}: size is {size}, wanted 1 to {LARGEST:,}; fit it again")
+    if not 1 <= size <= CALIBRATED:
+        raise BadCheckpoint(f"{WHERE}: size is {size}, wanted 1 to {CALIBRATED:,}; fit it again")
     table = _table(attachment, config, size) if "scale" in attachment.facts else None
     states = _projection(attachment, config, size) if "layer" in attachment.facts else None
     if table is None and states is None:
