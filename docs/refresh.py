@@ -35,7 +35,7 @@ TOLERANCE = 0.02  # other processors add up in another order
 
 FOLDERS = {
     "schemas": "JSON Schemas of the answers",
-    "small": "the model inside: config.json, tokenizer.json, model.safetensors, languages.safetensors",
+    "small": "the model inside: config.json, tokenizer.json, model.safetensors, languages.safetensors, calibration.safetensors",
 }
 
 

@@ -30,6 +30,8 @@ SCORED = 8_192
 """Tokens of a text that is scored: each is a run of the model over the tokens around it."""
 NUMBERS = 1 << 27
 """Numbers in the states of one text's tokens: half a gigabyte."""
+CALIBRATED = 1_024
+"""Numbers of a calibrated vector; summing the rows of the longest text takes a fifth of a gigabyte then."""
 WORKERS = 64
 """Processes that answer side by side."""
 THREADS = 1_024

@@ -100,6 +100,10 @@ def test_what_cannot_be_written_leaves_the_earlier_one(model, monkeypatch):
     written(model)
     with pytest.raises(BadInput, match="not finite"):
         written(model, {"one": np.array([np.nan], np.float32)})
+    with monkeypatch.context() as small:
+        small.setattr(attachments, "LARGEST", 9)
+        with pytest.raises(BadInput, match="1 arrays of 12 bytes; at most 256 of 9 bytes are kept"):
+            written(model, {"one": np.ones(3, np.float32)})
     monkeypatch.setattr(attachments.os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="No space left"):
         written(model, {"one": np.ones(3, np.int8)})

@@ -29,7 +29,7 @@ def test_a_calibration_is_fitted_used_and_left_out(run, tiny, table, tmp_path):
         option: len(json.loads(run("embed", "--model", folder, "--json", *option, "le chat").out)["vector"]) for option in [(), ("--raw",)]
     }
     assert size == {(): 8, ("--raw",): 32}
-    assert "calibration" in run("info", "--model", folder).out
+    assert "  text vectors  calibrated; raw ones: 32 numbers: mean\n  attachments   calibration\n" in run("info", "--model", folder).out
     scores = [run("evaluate", "retrieve", "--model", folder, table, "--json", *option).lines[0]["mean"] for option in ([], ["--raw"])]
     assert scores[0] != scores[1]
 

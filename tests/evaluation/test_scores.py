@@ -1,13 +1,18 @@
 import json
 import lzma
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from xlmr import checkpoint
 from xlmr import encoder as encoders
-from xlmr.evaluation import prediction, questions, scores
+from xlmr.checkpoint import attachments
+from xlmr.evaluation import benchmarks, prediction, questions, scores
+from xlmr.heads.calibration import Calibration, Table
+from xlmr.tasks import calibrations
 from xlmr.training import corpus
 from xlmr.training.corpus import Corpus
 
@@ -101,6 +106,28 @@ def test_what_has_changed_is_measured_again(subject, found, make_checkpoint, mon
     path.write_bytes(found.read_bytes())
     list(scores.measure(replace(subject, **{key: make_checkpoint(seed=7) if of == "other" else of for key, of in change.items()}), path))
     assert set(measured) == again
+
+
+def test_another_calibration_is_measured_again(subject, found, monkeypatch, tmp_path):
+    """Here one that finds every translation of Tatoeba's."""
+    shutil.copytree(subject.model, tmp_path / "model")
+    texts = [text for sides in benchmarks.tatoeba(subject.bench / "tatoeba").values() for side in sides for text in side]
+    ids = [subject.encoder.tokenizer.encode(text).ids[1:-1] for text in texts]
+    pieces = np.zeros((subject.encoder.config.vocabulary, 2), np.int8)
+    for text, of in zip(texts, ids, strict=True):
+        pieces[of] = {"Haus": (9, 1), "house": (9, 1), "Buch": (1, 9), "book": (1, 9)}[text]
+    table = Table(pieces, np.zeros(0, np.uint32), np.zeros((0, 2), np.int8), 1.0)
+    packed = calibrations.pack(Calibration(2, table, None), {})
+    attachments.write(tmp_path / "model", calibrations.NAME, packed, attachments.fingerprint(checkpoint.open(subject.model)))
+    (tmp_path / "scores.json").write_bytes(found.read_bytes())
+    name = "retrieval of calibrated vectors"
+    monkeypatch.setattr(scores, "PARTS", {name: scores.PARTS[name]})
+    assert list(scores.measure(replace(subject, model=tmp_path / "model"), tmp_path / "scores.json")) == [name]
+    parts = json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))
+    assert parts[name]["tatoeba"] == {"pool": {"de": 2}, "languages": {"de": 1.0}, "mean": 1.0}
+    assert {key: of for key, of in parts.items() if key != name} == {
+        key: of for key, of in json.loads(found.read_text(encoding="utf-8")).items() if key != name
+    }
 
 
 def test_a_killed_measurement_keeps_the_parts_it_has(subject, tmp_path, monkeypatch):

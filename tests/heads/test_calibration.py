@@ -74,6 +74,14 @@ def test_a_text_of_which_nothing_is_known_has_zeros():
     np.testing.assert_array_equal(calibration.vector(none, np.array([1, 2]), None), np.zeros(SIZE))
 
 
-def test_similarity_is_the_cosine():
-    a, b = np.array([[3.0, 0.0], [0.0, 0.0]]), np.array([[3.0, 4.0], [-1.0, 0.0]])
-    np.testing.assert_allclose(calibration.similarity(a, b), [[0.6, -1.0], [0.0, 0.0]], atol=1e-7)
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_similarity_is_the_cosine_in_every_float_type(kind):
+    a, b = np.array([[300.0, 0.0], [0.0, 0.0]], kind), np.array([[300.0, 400.0], [-1.0, 0.0]], kind)
+    found = calibration.similarity(a, b)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, [[0.6, -1.0], [0.0, 0.0]], atol=1e-3)
+
+
+def test_no_cosine_is_above_one():
+    rows = np.random.default_rng(0).normal(size=(200, 7)).astype(np.float32)
+    assert np.abs(calibration.similarity(rows, 3 * rows)).max() <= 1

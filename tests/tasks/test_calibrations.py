@@ -27,10 +27,12 @@ def test_what_is_packed_is_unpacked(table: Table | None, states: Projection | No
     ("facts", "arrays", "complaint"),
     [
         ({"size": 5}, {}, "pieces is int8"),
-        ({"size": 0}, {}, "size is 0, wanted 1 to"),
+        ({"size": 0}, {}, "size is 0, wanted 1 to 1,024"),
+        ({"size": 1_025}, {}, "size is 1025, wanted 1 to 1,024"),
         ({"size": "4"}, {}, "size"),
         ({"scale": -1}, {}, "scale is -1, wanted a number above 0"),
         ({"scale": True}, {}, "scale is True"),
+        ({"scale": 1e6}, {}, "wanted a number above 0, below 1,000,000"),
         ({"layer": 3}, {}, "layer is 3, wanted 0 to 2"),
         ({"layer": 1.5}, {}, "layer"),
         ({}, {"keys": np.array([8, 8], np.uint32)}, "its keys do not ascend"),
@@ -38,6 +40,8 @@ def test_what_is_packed_is_unpacked(table: Table | None, states: Projection | No
         ({}, {"pieces": np.ones((9, 4), np.float32)}, "pieces is float32"),
         ({}, {"sequences": np.ones((2, 4), np.int32)}, "sequences is int32"),
         ({}, {"weight": np.ones((7, 4), np.float16)}, "weight is float16"),
+        ({}, {"weight": np.full((8, 4), 1e300)}, "weight is float64, wanted float16"),
+        ({}, {"centre": np.zeros(8, np.float16)}, "centre is float16, wanted float32"),
         ({}, {"centre": None}, "has no array centre"),
     ],
 )

@@ -88,6 +88,30 @@ def test_languages_come_beside_them(of, speaking, tmp_path):
     assert [[of.code for of in found] for found in languages] == [[of.code for of in found] for found in apart]
 
 
+def test_states_are_worked_out_only_where_they_are_looked_at(of, speaking, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(speaking, folder)
+    attachments.write(folder, calibrations.NAME, calibrations.pack(of, {}), attachments.fingerprint(checkpoint.open(folder)))
+    loaded = xlmr.load(folder, threads=1)
+
+    class Counting:
+        rows = 0
+
+        def hidden_states(self, ids, layers):
+            self.rows += len(ids)
+            return loaded.runtime.hidden_states(ids, layers)
+
+    def rows(text, **options) -> int:
+        counted = Counting()
+        xlmr.Model(loaded.config, loaded.tokenizer, counted, loaded.recipe, loaded.attachments).embed([text], **options)
+        return counted.rows
+
+    assert rows("the cat") == (of.states is not None)
+    assert rows("the cat", language=True) == 1
+    assert rows("the cat " * 200, language=True) == rows("the cat " * 200) + 1  # its beginning
+    assert (rows("the cat " * 200) > 0) == (of.states is not None)
+
+
 def test_that_of_another_encoder_is_refused(of, model, make_checkpoint, tmp_path):
     folder = tmp_path / "other"
     shutil.copytree(make_checkpoint(seed=4), folder)

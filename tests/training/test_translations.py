@@ -81,4 +81,11 @@ def test_nothing_is_drawn_where_there_are_no_translations(tiny):
     lines = [Line("fr", "news", str(i), "le chat") for i in range(3)]
     found = fitting.tokenised(encoders.load(tiny, threads=1), lines)
     texts = translations.look_at(found, translations.domains(lines), translations.choose(found, 5), 500)
-    assert Batches(texts, -1, exponent=0.5, english=0.5, seed=1).none
+    assert Batches(texts, -1, exponent=0.5, english=0.5, seed=1).count == 0
+
+
+@pytest.mark.parametrize("exponent", [0.0, 0.1, 0.3, 0.5, 0.7, 0.9])
+def test_whatever_is_drawn_is_a_text(corpus, texts, exponent):
+    """Sums are rounded, and what is drawn may be the number just below 1."""
+    for cumulated in batches(texts, corpus, exponent=exponent).cumulated:
+        assert np.searchsorted(cumulated, np.nextafter(1, 0), side="right") < len(texts.lines)

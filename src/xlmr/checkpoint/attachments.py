@@ -112,6 +112,9 @@ def write(where: Path, name: str, attachment: Attachment, encoder: str) -> Path:
     for key, array in attachment.arrays.items():
         if array.dtype not in kinds or not np.isfinite(array).all():
             raise BadInput(f"{name}: array {key} is {array.dtype}, or not finite; wanted one of {', '.join(map(str, kinds))}")
+    size = sum(array.nbytes for array in attachment.arrays.values())
+    if len(attachment.arrays) > MOST_ARRAYS or size > LARGEST:
+        raise BadInput(f"{name}: {len(attachment.arrays)} arrays of {size:,} bytes; at most {MOST_ARRAYS} of {LARGEST:,} bytes are kept")
     facts = json.dumps(attachment.facts, ensure_ascii=False, allow_nan=False)
     said = {"attachment": name, "version": VERSION, "encoder": encoder, "facts": facts}
     shapes = [(key, array.shape) for key, array in attachment.arrays.items()]

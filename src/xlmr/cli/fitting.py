@@ -9,6 +9,7 @@ import click
 
 from xlmr.cli.options import SETTINGS, Model, labelled_in, model_options, pairs_in
 from xlmr.cli.terminal import say
+from xlmr.limits import CALIBRATED
 
 
 @click.group(context_settings=SETTINGS)
@@ -31,7 +32,7 @@ seed_option = click.option("--seed", type=click.IntRange(0), default=1, show_def
 @click.option("--data", "-d", required=True, multiple=True, metavar="DATA",
               help="A table or .jsonl with `lang`, `source`, `english`, or LANG=FILE with the last two. Again for more.")  # fmt: skip
 @output_option
-@click.option("--size", type=click.IntRange(8, 1_024), default=96, show_default=True, metavar="N", help="Numbers of a vector.")
+@click.option("--size", type=click.IntRange(8, CALIBRATED), default=96, show_default=True, metavar="N", help="Numbers of a vector.")
 @click.option("--sequences", type=click.IntRange(0, 1_000_000), default=56_000, show_default=True, metavar="N",
               help="Sequences of two and three pieces that have a row in the table.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(1), default=8_000, show_default=True, metavar="N", help="Of learning the table.")

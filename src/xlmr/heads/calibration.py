@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xlmr.heads.vectors import normalize
+from xlmr.heads.vectors import FLOOR, normalize
 
 LONGEST = 3
 """Pieces of a sequence."""
@@ -110,10 +110,11 @@ def found_in(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 
 def similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Cosines, float32 `[…, rows of a, rows of b]`, of vectors `[rows, size]`; 0 with a vector of zeros."""
-    left, right = (side / np.maximum(np.linalg.norm(side, axis=-1, keepdims=True), 1e-12) for side in (a, b))
-    cosines: np.ndarray = (left @ right.T).astype(np.float32)
-    return cosines
+    """Cosines, float32 `[rows of a, rows of b]`, of vectors `[rows, size]` of any float type; 0 with a vector of zeros."""
+    sides = (np.asarray(side, np.float32) for side in (a, b))  # a sum of squares is soon too large for float16, the floor too small
+    left, right = (side / np.maximum(np.linalg.norm(side, axis=-1, keepdims=True), FLOOR) for side in sides)
+    cosines: np.ndarray = left @ right.T
+    return np.clip(cosines, -1, 1, out=cosines)  # rounding goes beyond
 
 
 def _mix(values: np.ndarray) -> np.ndarray:

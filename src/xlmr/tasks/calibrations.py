@@ -12,20 +12,31 @@ from xlmr.checkpoint import attachments
 from xlmr.checkpoint.attachments import Attachment
 from xlmr.config import Config
 from xlmr.encoder import Encoder
-from xlmr.errors import BadCheckpoint
+from xlmr.errors import BadCheckpoint, BadInput
 from xlmr.heads.calibration import Calibration, Projection, Table
+from xlmr.limits import CALIBRATED
 
 NAME = "calibration"
 FIT = "xlmr fit calibration --model MODEL --data FILE --output DIR"
 WHERE = f"{NAME}{attachments.SUFFIX}"
-LARGEST = 4_096
-"""Numbers of a vector."""
+COARSEST = 1_000_000
+"""A step of int8."""
 
 
 def find(encoder: Encoder) -> Calibration | None:
     """The calibration of a model, None where it has none. Raises BadCheckpoint where it is broken, or another encoder's."""
     found = encoder.attachments.find(NAME, FIT) if encoder.attachments else None
     return None if found is None else unpack(found, encoder.config)
+
+
+def check_size(config: Config, size: int, sequences: int) -> None:
+    """Raises BadInput where a calibration of so many numbers and sequences would be more than an attachment holds."""
+    held = (config.vocabulary + sequences) * size + 4 * sequences + (4 + 2 * size) * config.width
+    if held > attachments.LARGEST:
+        raise BadInput(
+            f"a calibration of {config.vocabulary:,} pieces and {sequences:,} sequences, {size:,} numbers each, has {held:,} bytes, "
+            f"and at most {attachments.LARGEST:,} are kept; ask for fewer numbers, or sequences"
+        )
 
 
 def pack(of: Calibration, measured: Mapping[str, Any]) -> Attachment:
@@ -44,8 +55,8 @@ def pack(of: Calibration, measured: Mapping[str, Any]) -> Attachment:
 def unpack(attachment: Attachment, config: Config) -> Calibration:
     """The calibration in an attachment of an encoder of these sizes. Raises BadCheckpoint where something does not fit."""
     size = files.typed(attachment.facts.get("size"), int, f"{WHERE}: size")
-    if not 1 <= size <= LARGEST:
-        raise BadCheckpoint(f"{WHERE}: size is {size}, wanted 1 to {LARGEST:,}; fit it again")
+    if not 1 <= size <= CALIBRATED:
+        raise BadCheckpoint(f"{WHERE}: size is {size}, wanted 1 to {CALIBRATED:,}; fit it again")
     table = _table(attachment, config, size) if "scale" in attachment.facts else None
     states = _projection(attachment, config, size) if "layer" in attachment.facts else None
     if table is None and states is None:
@@ -55,12 +66,12 @@ def unpack(attachment: Attachment, config: Config) -> Calibration:
 
 def _table(attachment: Attachment, config: Config, size: int) -> Table:
     scale = attachment.facts["scale"]
-    if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 < scale < 1e6:
-        raise BadCheckpoint(f"{WHERE}: scale is {files.shown(str(scale)[:40])}, wanted a number above 0; fit it again")
+    if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 < scale < COARSEST:
+        raise BadCheckpoint(f"{WHERE}: scale is {files.shown(str(scale)[:40])}, wanted a number above 0, below {COARSEST:,}; fit it again")
     pieces = _array(attachment, "pieces", np.int8, (config.vocabulary, size))
     keys = _array(attachment, "keys", np.uint32, (None,))
     sequences = _array(attachment, "sequences", np.int8, (len(keys), size))
-    if not (np.diff(keys.astype(np.int64)) > 0).all():
+    if not (keys[1:] > keys[:-1]).all():
         raise BadCheckpoint(f"{WHERE}: its keys do not ascend; fit it again")
     return Table(pieces, keys, sequences, float(scale))
 
@@ -69,9 +80,9 @@ def _projection(attachment: Attachment, config: Config, size: int) -> Projection
     layer = files.typed(attachment.facts["layer"], int, f"{WHERE}: layer")
     if not 0 <= layer <= config.layers:
         raise BadCheckpoint(f"{WHERE}: layer is {layer}, wanted 0 to {config.layers}; fit it again")
-    centre = attachments.array(attachment, "centre", "f", (config.width,), WHERE)
-    weight = attachments.array(attachment, "weight", "f", (config.width, size), WHERE)
-    return Projection(layer, centre.astype(np.float32), weight.astype(np.float32))
+    centre = _array(attachment, "centre", np.float32, (config.width,))
+    weight = _array(attachment, "weight", np.float16, (config.width, size))
+    return Projection(layer, centre, weight.astype(np.float32))
 
 
 def _array(attachment: Attachment, name: str, kind: type[np.generic], shape: tuple[int | None, ...]) -> np.ndarray:

@@ -342,7 +342,10 @@ def _each(
         layers = plan.recipe.layers
         found, lower = list[np.ndarray | Parts](), list[np.ndarray | None]()
         numbers = [*layers.numbers, *([languages.classifier.layer] if languages else [])]
-        for asked, states in zip(batch, hidden.each(encoder, [asked.encoding.ids for asked in batch], numbers), strict=True):
+        useful = [bool(layers.numbers) or asked.whole for asked in batch]  # calibrated vectors may need no states, and then long texts none
+        read = hidden.each(encoder, [asked.encoding.ids for asked, of_use in zip(batch, useful, strict=True) if of_use], numbers)
+        for asked, of_use in zip(batch, useful, strict=True):
+            states = next(read) if of_use else []
             found.append(MADE[plan.level](plan, asked, hidden.side_by_side(states[: len(layers.numbers)], layers)))
             lower.append(states[-1] if languages and asked.whole else None)
         if languages is None:

@@ -30,6 +30,8 @@ from xlmr.training.objectives import contrast
 from xlmr.training.translations import Batches, Texts
 
 INT8 = 127
+FLAT = 0.01
+"""Share of the mean spread of a state's numbers: one that spreads less says nothing, but would weigh more than float16 holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,9 +88,12 @@ def fit(encoder: Encoder, train: Corpus, domain: np.ndarray, heldout: Corpus, se
     texts = translations.look_at(train, domain, keys, vocabulary)
     batches = _batches(texts, train, settings)
     asked = pairs_of(heldout, settings.asked)
-    if batches.none or not asked:
-        raise BadInput(f"found {len(texts.lines):,} texts that have a translation; wanted hundreds, some of them with English, to hold out")
-    say(f"{len(texts.lines):,} texts with translations, {len(keys):,} sequences of pieces")
+    if batches.count < 2 or not asked:
+        raise BadInput(
+            f"found {batches.count:,} texts with a translation to learn from, and {len(asked):,} languages with two translations into "
+            "English to ask about; wanted hundreds of texts, and of some languages forty"
+        )
+    say(f"{batches.count:,} texts with translations, {len(keys):,} sequences of pieces")
     table = quantised(_table(batches, train, vocabulary, len(keys), settings), keys, vocabulary, settings.coarse)
     layers = sorted({round(at) for at in np.linspace(0, encoder.config.layers, settings.layers)})
     once, place = np.unique(np.concatenate([of for sides in asked.values() for of in sides]), return_inverse=True)
@@ -156,7 +161,7 @@ def _step(rows: Tensor, seen: Tensor, batches: Batches, settings: Settings, rate
 
 def quantised(rows: Tensor, keys: np.ndarray, vocabulary: int, coarse: float) -> Table:
     """The table as it is stored."""
-    scale = coarse * float(rows.square().mean().sqrt())
+    scale = coarse * float(rows.square().mean().sqrt()) or 1.0  # of zeros any
     whole = (rows / scale).round().clamp(-INT8, INT8).to(torch.int8).numpy()
     return Table(whole[:vocabulary].copy(), keys, whole[vocabulary:].copy(), scale)
 
@@ -183,7 +188,8 @@ def candidates(
 def _projection(states: Tensor, rows: Tensor, pairs: np.ndarray, settings: Settings) -> Projection:
     """What is to be added to `rows` `[texts, size]` from `states` `[texts, width]`, so that those of a pair are near."""
     torch.manual_seed(settings.seed)
-    centre, spread = states.mean(0), states.std(0) + 1e-6
+    centre, spread = states.mean(0), states.std(0)
+    spread[spread <= FLAT * spread.mean()] = torch.inf
     x = (states - centre) / spread
     length = float(rows.norm(dim=1).mean()) or 1.0
     weight = (torch.randn(x.shape[1], settings.size) * length * (x.shape[1] * settings.size) ** -0.5).requires_grad_()
@@ -231,7 +237,8 @@ def pairs_of(corpus: Corpus, most: int) -> dict[str, tuple[np.ndarray, np.ndarra
     if translations.PIVOT not in corpus.languages:
         return {}
     pivot = corpus.languages.index(translations.PIVOT)
-    lines = np.flatnonzero((corpus.group >= 0) & (np.diff(corpus.starts) > 0) & ~corpus.phrase)
+    lengths = np.diff(corpus.starts)
+    lines = np.flatnonzero((corpus.group >= 0) & (lengths > 0) & (lengths <= translations.TOKENS) & ~corpus.phrase)
     english = np.full(int(corpus.group.max(initial=-1)) + 1, -1)
     english[corpus.group[lines[corpus.language[lines] == pivot]]] = lines[corpus.language[lines] == pivot]
     lines = lines[(corpus.language[lines] != pivot) & (english[corpus.group[lines]] >= 0)]

@@ -22,6 +22,7 @@ from xlmr.training.contrast import Settings as Contrast
 from xlmr.training.corpus import Corpus, Line, draw
 from xlmr.training.crops import draw as drawn
 from xlmr.training.languages import Plan
+from xlmr.training.recipes import Data
 from xlmr.training.regression import Settings
 
 HELD_OUT = 20
@@ -31,7 +32,7 @@ CHECKED = 120
 SOURCE = "data"
 MOST = 1_000_000
 COPIED = ("*.json", "*.model", "*/*.json", "*/*.safetensors")
-"""What of a model's folder is copied beside its weights."""
+"""What of a model's folder is copied beside its weights and what was fitted to them."""
 
 
 def languages(
@@ -68,14 +69,13 @@ def calibration(model: Mapping[str, Any], pairs: Iterable[tuple[str, str, str, s
     opened = checkpoint.open(model["source"], revision=model["revision"])
     where = prepare(opened, output)
     encoder = encoders.load(**model)
-    lines = [*dict.fromkeys(line for pair in pairs for line in translated(*pair))]
-    of: dict[bool, list[Line]] = {False: [], True: []}
-    for line in lines:
-        of[draw(line.id) % HELD_OUT == 0].append(line)
-    if not all(of.values()):
+    calibrations.check_size(encoder.config, settings.size, settings.sequences)
+    lines = dict.fromkeys(line for pair in pairs for line in translated(*pair))
+    parts = corpus.split(lines, Data(heldout_ids=HELD_OUT, phrases=()))
+    if not all(parts):
         raise BadInput(f"found {len(lines):,} translated texts, one in {HELD_OUT} of which is held out: none is left; wanted hundreds")
-    train, heldout = (tokenised(encoder, lines) for lines in of.values())
-    found, measured = contrast.fit(encoder, train, translations.domains(of[False]), heldout, settings)
+    train, heldout = (tokenised(encoder, lines) for lines in parts)
+    found, measured = contrast.fit(encoder, train, translations.domains(parts[0]), heldout, settings)
     fill(opened, where)
     packed = calibrations.pack(found, measured)
     path = attachments.write(where, calibrations.NAME, packed, attachments.fingerprint(opened))
@@ -96,9 +96,10 @@ def tokenised(encoder: Encoder, lines: Sequence[Line], phrases: Sequence[str] = 
 
 
 def translated(domain: str, language: str, text: str, english: str) -> Iterator[Line]:
-    """A pair as lines of one id."""
-    yield Line(language, domain, english, text)
-    yield Line(translations.PIVOT, domain, english, english)
+    """A pair as lines of one id; nothing of one without its English."""
+    if english:
+        yield Line(language, domain, english, text)
+        yield Line(translations.PIVOT, domain, english, english)
 
 
 def prepare(model: Checkpoint, output: Path) -> Path:
@@ -118,6 +119,7 @@ def fill(model: Checkpoint, output: Path) -> None:
     if (output / CONFIG).exists():
         return
     paths = {path for pattern in COPIED for path in model.folder.glob(pattern)}
+    paths |= {attachments.path_of(model.folder, name) for name in attachments.names(model.folder)}
     paths |= {model.folder / held.file.name for held in model.stored.values() if (model.folder / held.file.name).exists()}
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_name(f".{output.name}.partial")

@@ -37,7 +37,7 @@ def decompose(corpus: Corpus, size: int, width: int, power: float, seed: int) ->
     left, singular, _ = torch.svd_lowrank(matrix, q=min(width + 33, *matrix.shape), niter=3)
     vectors: np.ndarray = (left * singular**power)[:, 1 : width + 1].numpy()
     vectors = np.pad(vectors, ((0, 0), (0, width - vectors.shape[1])))  # of few texts there are fewer directions
-    vectors *= SPREAD / np.sqrt(np.mean(vectors[rows > 0] ** 2))
+    vectors *= SPREAD / max(float(np.sqrt(np.mean(vectors[rows > 0] ** 2))), 1e-12)  # zeros where all sentences have the same pieces
     return vectors
 
 

@@ -105,14 +105,15 @@ class Batches:
         self.kinds = np.unique(texts.domain[weights > 0])
         held = [np.where(texts.domain == kind, weights, 0.0) for kind in self.kinds]
         self.shares = np.array([of.sum() for of in held]) / max(1e-9, weights.sum())
-        self.cumulated = [np.cumsum(of) / of.sum() for of in held]
+        sums = [np.cumsum(of) for of in held]
+        self.cumulated = [of / of[-1] for of in sums]  # ends with 1 whatever the rounding, so what is drawn is below it
         self.pivot = np.full(len(self.begins), -1)
         self.pivot[texts.group[texts.language == pivot]] = np.flatnonzero(texts.language == pivot)
 
     @property
-    def none(self) -> bool:
-        """Whether no text has a translation."""
-        return not len(self.kinds)
+    def count(self) -> int:
+        """Texts that have a translation; one with all its translations counts once."""
+        return int(np.sum(self.sizes > 1))
 
     def draw(self, count: int) -> tuple[np.ndarray, np.ndarray]:
         """At most `count` texts, and a translation of each."""
