@@ -1,4 +1,4 @@
-"""The calibration of text vectors that ships beside the small model: fitted on all translations at hand, a quarter of an hour on two cores.
+"""The calibration of text vectors that ships beside the small model: fitted on all translations at hand, half an hour on a core.
 
     python recipes/calibration.py [MODEL]      # a folder; runs/small/half without it
 
