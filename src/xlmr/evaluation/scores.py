@@ -155,7 +155,9 @@ def retrieved(subject: Subject, encoder: Encoder, layers: range) -> dict[str, An
 
 
 def calibrated(subject: Subject) -> dict[str, Any]:
-    """`tatoeba` and `ntrex`, by the vectors of texts as a user gets them: `pool`, `languages` and their `mean`."""
+    """`tatoeba` and `ntrex`, by the calibrated vectors of texts: `pool`, `languages` and their `mean`; nothing where there are none."""
+    if calibrations.find(subject.encoder) is None:
+        return {}
     pairs = {"tatoeba": benchmarks.tatoeba(subject.bench / "tatoeba"), "ntrex": benchmarks.translations(subject.heldout)}
     found: dict[str, Any] = {}
     for name, of in pairs.items():

@@ -74,7 +74,8 @@ class PairSampler:
         per_language = np.bincount(corpus.language[self.lines], minlength=len(corpus.languages))
         weights = np.where(sizes[self.group] > 1, per_language[corpus.language[self.lines]] ** -0.5, 0.0)
         self.none = not weights.any()
-        self.cumulated = np.cumsum(weights) / max(weights.sum(), 1e-9)
+        sums = np.cumsum(weights)
+        self.cumulated = sums / max(sums[-1] if len(sums) else 0.0, 1e-9)  # ends with 1 whatever the rounding, so what is drawn is below it
 
     def draw(self, step: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Indices of lines and of their translations, at most `count`, no group twice; none where no line has a translation."""
