@@ -59,6 +59,14 @@ def test_a_part_that_is_left_out_says_nothing(train, classes):
     assert not regression.learnt(train, classes, 500, 1, replace(SETTINGS, parts=("runs",))).geometry.any()
 
 
+def test_decay_makes_the_geometry_smaller_and_alone_it_still_tells_classes_apart(train, classes):
+    alone = replace(SETTINGS, parts=("geometry",), least=200)
+    free, held = (regression.learnt(train, classes, 500, 1, replace(alone, decay=decay)) for decay in (0.0, 0.1))
+    assert np.square(held.geometry).sum() < 0.7 * np.square(free.geometry).sum()
+    found = held.bias + loglinear.standard(held, train.evidence.pooled) @ held.geometry
+    assert (found.argmax(1) == train.wanted).mean() > 5 / len(classes)
+
+
 def test_runs_that_tell_classes_apart_are_chosen(train, classes):
     keys = regression.chosen(train, len(classes), 200)
     assert len(keys) == 200
