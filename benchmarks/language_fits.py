@@ -19,7 +19,7 @@ from xlmr.evaluation import neighbourhoods
 from xlmr.heads import loglinear
 from xlmr.heads.loglinear import Classifier, Evidence
 from xlmr.tasks import evidence
-from xlmr.training import calibration, languages, regression
+from xlmr.training import confidence, languages, regression
 from xlmr.training.recipes import Data
 from xlmr.training.regression import Labelled
 
@@ -92,13 +92,13 @@ def unknown(model: Path, *asked: Texts) -> Iterator[list[str]]:
         found, seen = languages.without(left, of.train, of.held, of.classes, of.encoder.config.vocabulary, of.layer, recipe.PLAN)
         folds.append((found, [of.classes[kind] for kind in left], seen))
     for (found, left_out, own), (_, _, other) in zip(folds, folds[::-1], strict=True):
-        known = calibration.regressed([other])
-        least = np.quantile(calibration.certainties(known, own)[own.known], 1 - recipe.PLAN.coverage)
+        known = confidence.regressed([other])
+        least = np.quantile(confidence.certainties(known, own)[own.known], 1 - recipe.PLAN.coverage)
         row = [", ".join(left_out)]
         for texts in asked:
             strange = np.isin(texts.wanted, [*{*map(named_as, left_out)} - {*map(named_as, found.classes)}])
             shown = of.seen(texts.texts, found.classes)
-            sure = calibration.certainties(known, calibration.look_at(found, shown, ~strange))
+            sure = confidence.certainties(known, confidence.look_at(found, shown, ~strange))
             sure[shown.shares.max(1) < IN_SCRIPT] = sure.min() - 1
             row.append(f"{metrics.area(sure[~strange], sure[strange]):.3f}")
             row += [f"{100 * np.mean(sure[some] < least):.1f}" for some in (~strange, strange)]

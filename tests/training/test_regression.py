@@ -6,7 +6,7 @@ from speakers import sentences
 
 from xlmr import encoder as encoders
 from xlmr.heads import loglinear, ngrams
-from xlmr.training import calibration, languages, regression
+from xlmr.training import confidence, languages, regression
 from xlmr.training.crops import draw
 from xlmr.training.languages import Plan
 from xlmr.training.regression import Settings
@@ -127,25 +127,25 @@ def test_thinning_keeps_about_that_share_and_no_strange_ones(train, classes):
 
 def test_the_temperature_is_the_one_under_which_texts_are_likeliest(train, classes):
     found = regression.learnt(train, classes, 500, 1, SETTINGS)
-    warm = calibration.warmed(found, train.evidence, train.wanted)
+    warm = confidence.warmed(found, train.evidence, train.wanted)
 
     def loss(temperature: float) -> float:
         shares = loglinear.probabilities(loglinear.evidence(replace(found, temperature=temperature), train.evidence))
         return -float(np.log(shares[np.arange(len(train.wanted)), train.wanted]).mean())
 
-    low, high = calibration.SEVERAL
+    low, high = confidence.SEVERAL
     assert low <= warm.temperature <= high
     assert all(loss(warm.temperature) <= loss(other) + 1e-6 for other in np.linspace(low, high, 30))
 
 
 def test_what_is_usual_is_the_mean_of_a_classs_own_texts(train, classes):
-    found = calibration.accustomed(regression.learnt(train, classes, 500, 1, SETTINGS), train.evidence, train.wanted)
+    found = confidence.accustomed(regression.learnt(train, classes, 500, 1, SETTINGS), train.evidence, train.wanted)
     scores = loglinear.evidence(found, train.evidence)
     measured = loglinear.measured(found, train.evidence, scores)
     right = scores.argmax(1) == train.wanted
     for kind in range(len(classes)):
         own = measured[right & (train.wanted == kind)]
-        mean = (own.sum(0) + calibration.FEW * measured[right].mean(0)) / (len(own) + calibration.FEW)
+        mean = (own.sum(0) + confidence.FEW * measured[right].mean(0)) / (len(own) + confidence.FEW)
         np.testing.assert_allclose(found.usual[kind], mean, rtol=1e-4, atol=1e-5)
 
 
@@ -153,8 +153,8 @@ def test_the_regression_tells_what_can_be_told():
     dice = np.random.default_rng(0)
     signals = dice.normal(size=(400, loglinear.SIGNALS)).astype(np.float32)
     known = signals[:, 0] > 0
-    folds = [calibration.Seen(signals[rows], known[rows], np.full(200, 1 / 200)) for rows in (slice(200), slice(200, None))]
-    crossed = calibration.crossed(folds, 0.98)
+    folds = [confidence.Seen(signals[rows], known[rows], np.full(200, 1 / 200)) for rows in (slice(200), slice(200, None))]
+    crossed = confidence.crossed(folds, 0.98)
     assert crossed["area"] > 0.99
     assert crossed["known_refused"] < 0.1
     assert crossed["unknown_refused"] > 0.8

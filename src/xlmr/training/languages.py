@@ -19,7 +19,7 @@ from xlmr.heads.loglinear import Classifier
 from xlmr.tasks import evidence as evidences
 from xlmr.tasks.recognition import Asked
 from xlmr.tasks.spans import likeliest, word_scores
-from xlmr.training import calibration, regression
+from xlmr.training import confidence, regression
 from xlmr.training.crops import Text
 from xlmr.training.regression import Labelled, Settings
 
@@ -65,21 +65,21 @@ def fit(encoder: Encoder, train: Sequence[Text], heldout: Sequence[Text], plan: 
     say("fitting")
     found = calibrated(regression.learnt(seen, classes, vocabulary, layer, plan.settings), held)
     folds = [without(left, seen, held, classes, vocabulary, layer, plan)[1] for left in left_out(len(classes), plan)]
-    known = calibration.regressed(folds)
+    known = confidence.regressed(folds)
     found = replace(found, known=known)
     sure = heads.certainty(found, held.evidence, heads.evidence(found, held.evidence))
     found = replace(found, threshold=max(1e-6, float(np.quantile(sure, 1 - plan.coverage))))
     switch, agreement = switch_cost(encoder, found, heldout, plan)
     found = replace(found, switch=switch)
     measured = {"layers": {str(at): score for at, score in layers.items() if score == score}, **scores(found, held)}
-    measured |= {"unknown": calibration.crossed(folds, plan.coverage)} if len(folds) > 1 else {}
+    measured |= {"unknown": confidence.crossed(folds, plan.coverage)} if len(folds) > 1 else {}
     return found, measured | {"words_in_mixtures": agreement}
 
 
 def calibrated(of: Classifier, held: Labelled) -> Classifier:
     """A classifier whose classes share their language, as sure as it is right on held-out texts, and with what is usual in those."""
     shared = replace(of, bias=of.bias + _shares(of.classes))
-    return calibration.accustomed(calibration.warmed(shared, held.evidence, held.wanted), held.evidence, held.wanted)
+    return confidence.accustomed(confidence.warmed(shared, held.evidence, held.wanted), held.evidence, held.wanted)
 
 
 def _shares(classes: Sequence[str]) -> np.ndarray:
@@ -163,7 +163,7 @@ def left_out(classes: int, plan: Plan) -> list[np.ndarray]:
 
 def without(
     left: np.ndarray, train: Labelled, held: Labelled, classes: Sequence[str], vocabulary: int, layer: int, plan: Plan
-) -> tuple[Classifier, calibration.Seen]:
+) -> tuple[Classifier, confidence.Seen]:
     """A fit without some classes, and what it makes of the held-out texts of all."""
     say(f"fitting without {', '.join(classes[kind] for kind in left)}")
     kept = np.setdiff1d(np.arange(len(classes)), left)
@@ -171,7 +171,7 @@ def without(
     of = regression.learnt(only(train, kept), [classes[kind] for kind in kept], vocabulary, layer, hasty)
     known = np.isin(held.wanted, kept)
     of = calibrated(of, only(held, kept))
-    return of, calibration.look_at(of, replace(held.evidence, shares=held.evidence.shares[:, kept]), known)
+    return of, confidence.look_at(of, replace(held.evidence, shares=held.evidence.shares[:, kept]), known)
 
 
 def only(of: Labelled, kept: np.ndarray) -> Labelled:
