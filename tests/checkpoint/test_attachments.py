@@ -66,7 +66,7 @@ def test_it_is_a_safetensors_file_that_other_libraries_read(model):
 
 def test_a_model_without_one_has_none_and_is_not_looked_at(model, monkeypatch):
     monkeypatch.setattr(attachments, "fingerprint", lambda _: pytest.fail("computed for nothing"))
-    assert Attachments(model).find(NAME, FIT) is None
+    assert Attachments(model).find(NAME, FIT, pytest.fail) is None
     with pytest.raises(BadCheckpoint, match=r"nouns.safetensors: not found; make it with: xlmr fit nouns"):
         attachments.read(model, NAME, FIT)
 
@@ -74,9 +74,9 @@ def test_a_model_without_one_has_none_and_is_not_looked_at(model, monkeypatch):
 def test_it_is_read_once(model):
     path = written(model)
     held = Attachments(model)
-    first = held.find(NAME, FIT)
+    first = held.find(NAME, FIT, lambda found: found.facts)
     path.unlink()
-    assert held.find(NAME, FIT) is first is not None
+    assert held.find(NAME, FIT, pytest.fail) is first is not None
 
 
 def test_another_encoder_is_refused_and_says_what_to_do(model, make_checkpoint):

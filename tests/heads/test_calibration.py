@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xlmr.heads import calibration
+from xlmr.heads import calibration, vectors
 from xlmr.heads.calibration import Calibration, Projection, Table
 
 VOCABULARY, SIZE, WIDTH = 9, 4, 3
@@ -11,7 +11,8 @@ texts = st.lists(st.lists(st.integers(0, VOCABULARY - 1), max_size=7), max_size=
 
 
 def hashed(rows: list[list[int]]) -> list[np.ndarray]:
-    return calibration.hashes(*calibration.joined([np.array(row, np.int64) for row in rows]))
+    ids = np.array([i for row in rows for i in row], np.int64)
+    return calibration.hashes(ids, np.repeat(np.arange(len(rows)), [len(row) for row in rows]))
 
 
 def made(*, table: bool = True, states: bool = True) -> Calibration:
@@ -77,11 +78,11 @@ def test_a_text_of_which_nothing_is_known_has_zeros():
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
 def test_similarity_is_the_cosine_in_every_float_type(kind):
     a, b = np.array([[300.0, 0.0], [0.0, 0.0]], kind), np.array([[300.0, 400.0], [-1.0, 0.0]], kind)
-    found = calibration.similarity(a, b)
+    found = vectors.similarity(a, b)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, [[0.6, -1.0], [0.0, 0.0]], atol=1e-3)
 
 
 def test_no_cosine_is_above_one():
     rows = np.random.default_rng(0).normal(size=(200, 7)).astype(np.float32)
-    assert np.abs(calibration.similarity(rows, 3 * rows)).max() <= 1
+    assert np.abs(vectors.similarity(rows, 3 * rows)).max() <= 1

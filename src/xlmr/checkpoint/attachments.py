@@ -10,11 +10,11 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from xlmr.checkpoint import floats, folder, header, saving
 from xlmr.checkpoint.folder import Checkpoint
 from xlmr.checkpoint.header import Stored
 from xlmr.errors import BadCheckpoint, BadInput
+
+T = TypeVar("T")
 
 VERSION = "1"
 SUFFIX = ".safetensors"
@@ -60,14 +62,18 @@ class Attachments:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
-        self._found: dict[str, Attachment | None] = {}
+        self._found: dict[str, Any] = {}
 
-    def find(self, name: str, fit: str) -> Attachment | None:
-        """The attachment of that name, or None. `fit` is the command that makes one. Raises as `read`."""
+    def find(self, name: str, fit: str, make: Callable[[Attachment], T]) -> T | None:
+        """What `make` makes of the attachment of that name, once; None where there is none. `fit` is the command that fits one.
+
+        Raises as `read` and `make`.
+        """
         if name not in self._found:
             path = path_of(self._checkpoint.folder, name)
-            self._found[name] = read(self._checkpoint, name, fit) if path.exists() else None
-        return self._found[name]
+            self._found[name] = make(read(self._checkpoint, name, fit)) if path.exists() else None
+        found: T | None = self._found[name]
+        return found
 
 
 def path_of(where: Path, name: str) -> Path:

@@ -11,12 +11,11 @@ efficient text classification", section 2.1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from xlmr.heads.vectors import FLOOR, normalize
+from xlmr.heads.vectors import normalize
 
 LONGEST = 3
 """Pieces of a sequence."""
@@ -109,20 +108,7 @@ def found_in(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     return np.where(keys[places] == wanted, places, -1)
 
 
-def similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Cosines, float32 `[rows of a, rows of b]`, of vectors `[rows, size]` of any float type; 0 with a vector of zeros."""
-    sides = (np.asarray(side, np.float32) for side in (a, b))  # a sum of squares is soon too large for float16, the floor too small
-    left, right = (side / np.maximum(np.linalg.norm(side, axis=-1, keepdims=True), FLOOR) for side in sides)
-    cosines: np.ndarray = left @ right.T
-    return np.clip(cosines, -1, 1, out=cosines)  # rounding goes beyond
-
-
 def _mix(values: np.ndarray) -> np.ndarray:
     mixed: np.ndarray = (values ^ (values >> np.uint32(15))) * MIXED
     mixed ^= mixed >> np.uint32(13)
     return mixed
-
-
-def joined(rows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Texts' pieces laid end to end, and of which text each is."""
-    return np.concatenate(rows) if len(rows) else np.zeros(0, np.int64), np.repeat(np.arange(len(rows)), [len(row) for row in rows])

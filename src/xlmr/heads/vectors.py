@@ -182,6 +182,14 @@ def normalize(x: np.ndarray) -> np.ndarray:
     return scaled
 
 
+def similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Cosines, float32 `[rows of a, rows of b]`, of vectors `[rows, size]` of any float type; 0 with a vector of zeros."""
+    sides = (np.asarray(side, np.float32) for side in (a, b))  # a sum of squares is soon too large for float16, the floor too small
+    left, right = (side / np.maximum(np.linalg.norm(side, axis=-1, keepdims=True), FLOOR) for side in sides)
+    cosines: np.ndarray = left @ right.T
+    return np.clip(cosines, -1, 1, out=cosines)  # rounding goes beyond
+
+
 def _refused(step: Unknown) -> np.ndarray:
     raise BadCheckpoint(step.reason)
 

@@ -25,8 +25,7 @@ COARSEST = 1_000_000
 
 def find(encoder: Encoder) -> Calibration | None:
     """The calibration of a model, None where it has none. Raises BadCheckpoint where it is broken, or another encoder's."""
-    found = encoder.attachments.find(NAME, FIT) if encoder.attachments else None
-    return None if found is None else unpack(found, encoder.config)
+    return encoder.attachments.find(NAME, FIT, lambda found: unpack(found, encoder.config)) if encoder.attachments else None
 
 
 def check_size(config: Config, size: int, sequences: int) -> None:

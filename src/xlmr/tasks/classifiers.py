@@ -31,10 +31,10 @@ NUMBERS = ("temperature", "threshold", "switch")
 
 def find(encoder: Encoder) -> Classifier:
     """The classifier of a model. Raises BadCheckpoint where it has none, or a broken one, or another encoder's."""
-    found = encoder.attachments.find(NAME, FIT) if encoder.attachments else None
+    found = encoder.attachments.find(NAME, FIT, lambda found: unpack(found, encoder.config)) if encoder.attachments else None
     if found is None:
         raise BadCheckpoint(f"the model has no classifier of languages ({NAME}{attachments.SUFFIX} beside its weights); make one: {FIT}")
-    return unpack(found, encoder.config)
+    return found
 
 
 def pack(classifier: Classifier, measured: Mapping[str, Any]) -> Attachment:

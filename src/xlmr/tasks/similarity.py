@@ -9,7 +9,7 @@ import numpy as np
 
 from xlmr.encoder import Encoder
 from xlmr.errors import BadInput
-from xlmr.heads import calibration
+from xlmr.heads import vectors
 from xlmr.tasks import embeddings
 
 Side = str | Iterable[str] | np.ndarray
@@ -31,7 +31,7 @@ def similarity(encoder: Encoder, a: Side, b: Side, *, raw: bool = False) -> np.n
     left, right = (_vectors(encoder, side, raw) for side in (a, b))
     if left.shape[-1] != right.shape[-1]:
         raise BadInput(f"vectors of {left.shape[-1]:,} and of {right.shape[-1]:,} numbers; wanted the same on both sides")
-    cosines = calibration.similarity(np.atleast_2d(left), np.atleast_2d(right)).reshape(left.shape[:-1] + right.shape[:-1])
+    cosines = vectors.similarity(np.atleast_2d(left), np.atleast_2d(right)).reshape(left.shape[:-1] + right.shape[:-1])
     return cosines if cosines.ndim else float(cosines)
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -152,7 +152,7 @@ def _make_static(recipe: Recipe, config: Config, text: Corpus) -> Encoder:
     """Random layers on a table of static vectors."""
     torch.manual_seed(recipe.seed)
     encoder = build(config)
-    _run(static.start(text, config, encoder, recipe.static, recipe.seed), "static vectors", recipe.static.steps)
+    loop.follow(static.start(text, config, encoder, recipe.static, recipe.seed), "static vectors", recipe.static.steps)
     return encoder
 
 
@@ -163,7 +163,7 @@ def _make_start(recipe: Recipe, vectors: Path, text: Corpus, pieces: Pieces) -> 
     static.tell_languages(encoder, text, recipe.static.languages, spare)
     _set_head(encoder, text)
     if recipe.neighbours.steps:
-        _run(neighbours.learn(encoder, text, pieces, recipe.neighbours, recipe.seed), "first layer", recipe.neighbours.steps)
+        loop.follow(neighbours.learn(encoder, text, pieces, recipe.neighbours, recipe.seed), "first layer", recipe.neighbours.steps)
     return encoder
 
 
@@ -175,14 +175,6 @@ def _set_head(encoder: Encoder, text: Corpus) -> None:
     counts = np.bincount(text.tokens, minlength=size) + 1.0
     encoder.head.norm.weight.fill_(1 / float(encoder.output_table()[0].norm(dim=1).mean()))
     encoder.head.bias.copy_(torch.from_numpy(np.log(counts / counts.sum()) - np.log(1 / size)))
-
-
-def _run(losses: Iterator[float], title: str, steps: int) -> None:
-    """To the end, with progress and the mean loss."""
-    mean = None
-    for loss in (bar := tqdm(losses, title, steps, mininterval=loop.often())):
-        mean = loss if mean is None else 0.98 * mean + 0.02 * loss
-        bar.set_postfix(loss=f"{mean:.3f}", refresh=False)
 
 
 def _pieces_of(start: str) -> Path:

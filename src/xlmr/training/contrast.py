@@ -25,7 +25,7 @@ from xlmr.errors import BadInput
 from xlmr.heads.calibration import Calibration, Projection, Table
 from xlmr.training import static, translations
 from xlmr.training.corpus import Corpus
-from xlmr.training.loop import often
+from xlmr.training.loop import follow, often
 from xlmr.training.objectives import contrast
 from xlmr.training.translations import Batches, Texts
 
@@ -131,12 +131,8 @@ def _table(batches: Batches, corpus: Corpus, vocabulary: int, sequences: int, se
     start = static.decompose(corpus, vocabulary, settings.size, 0.5, settings.seed) / static.SPREAD
     rows = torch.cat([torch.from_numpy(start.astype(np.float32)), torch.zeros(sequences, settings.size)])
     seen = torch.full((len(rows),), 1e-6)
-    steps = tqdm(range(settings.steps), "pieces", mininterval=often())
-    mean = None
-    for step in steps:
-        loss = _step(rows, seen, batches, settings, settings.rate * (1 - step / settings.steps))
-        mean = loss if mean is None else 0.98 * mean + 0.02 * loss
-        steps.set_postfix(loss=f"{mean:.3f}", refresh=False)
+    rates = (settings.rate * (1 - step / settings.steps) for step in range(settings.steps))
+    follow((_step(rows, seen, batches, settings, rate) for rate in rates), "pieces", settings.steps)
     return rows
 
 

@@ -127,6 +127,14 @@ def train(task: Task, optimisers: Sequence[Optimizer], plan: Plan, accelerator: 
     bar.close()
 
 
+def follow(losses: Iterator[float], title: str, steps: int) -> None:
+    """To the end, with progress and the mean loss."""
+    mean = None
+    for loss in (bar := tqdm(losses, title, steps, mininterval=often())):
+        mean = loss if mean is None else 0.98 * mean + 0.02 * loss
+        bar.set_postfix(loss=f"{mean:.3f}", refresh=False)
+
+
 def often() -> float:
     """Seconds between two looks of a progress bar: on a terminal it moves, in a log file each is kept."""
     return 0.1 if sys.stderr.isatty() else 30.0

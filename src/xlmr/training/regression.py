@@ -84,8 +84,8 @@ def _hashed(texts: Sequence[str], size: int = 2_000) -> tuple[np.ndarray, np.nda
 
 def rows_of(of: Evidence, rows: np.ndarray, classes: np.ndarray) -> Evidence:
     """The evidence of some of the texts, for some of the classes."""
-    pieces, piece_starts = _taken(of.pieces, of.piece_starts, rows)
-    runs, run_starts = _taken(of.runs, of.run_starts, rows)
+    pieces, piece_starts = taken(of.pieces, of.piece_starts, rows)
+    runs, run_starts = taken(of.runs, of.run_starts, rows)
     return Evidence(of.pooled[rows], pieces, piece_starts, runs, run_starts, of.shares[np.ix_(rows, classes)])
 
 
@@ -205,13 +205,14 @@ class Prepared:
 
     def batch(self, rows: np.ndarray, kept: float = 1.0, dice: np.random.Generator | None = None) -> Batch:
         """Those texts; with `dice`, of their pieces and runs that share, drawn anew."""
-        pieces, piece_starts = _thinned(*_taken(self.pieces, self.piece_starts, rows), kept, dice)
-        runs, run_starts = _thinned(*_taken(self.runs, self.run_starts, rows), kept, dice)
+        pieces, piece_starts = _thinned(*taken(self.pieces, self.piece_starts, rows), kept, dice)
+        runs, run_starts = _thinned(*taken(self.runs, self.run_starts, rows), kept, dice)
         arrays = (self.pooled[rows], pieces, piece_starts, runs, run_starts, self.prior[rows])
         return Batch(*map(torch.from_numpy, arrays))
 
 
-def _taken(values: np.ndarray, starts: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def taken(values: np.ndarray, starts: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The values of some texts laid end to end, and where those of each begin; those of text i are `values[starts[i]:starts[i + 1]]`."""
     begins = np.concatenate([[0], np.cumsum(starts[rows + 1] - starts[rows])])
     places = np.arange(begins[-1]) + np.repeat(starts[rows] - begins[:-1], np.diff(begins))
     return values[places], begins

@@ -9,6 +9,7 @@ import numpy as np
 
 from xlmr.heads import calibration
 from xlmr.training.corpus import Corpus, Line
+from xlmr.training.regression import taken
 
 PIVOT = "en"
 TOKENS = 200
@@ -34,10 +35,8 @@ class Texts:
 
     def taken(self, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The rows of some texts laid end to end, int64, and where those of each begin."""
-        counts = self.starts[texts + 1] - self.starts[texts]
-        begins = np.cumsum(counts) - counts
-        places = np.arange(counts.sum()) + np.repeat(self.starts[texts] - begins, counts)
-        return self.rows[places].astype(np.int64), begins
+        rows, begins = taken(self.rows, self.starts, texts)
+        return rows.astype(np.int64), begins[:-1]
 
 
 def domains(lines: Sequence[Line]) -> np.ndarray:
@@ -88,7 +87,9 @@ def features(corpus: Corpus, lines: np.ndarray, keys: np.ndarray, vocabulary: in
 
 
 def _pieces(corpus: Corpus, lines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return calibration.joined([corpus.line(line).astype(np.int64) for line in lines])
+    """The pieces of some lines laid end to end, and which line's each is, counted from 0."""
+    rows = [corpus.line(line).astype(np.int64) for line in lines]
+    return np.concatenate([np.empty(0, np.int64), *rows]), np.repeat(np.arange(len(rows)), [len(row) for row in rows])
 
 
 class Batches:
