@@ -38,6 +38,8 @@ THREADS = 1_024
 """Processor threads of one model."""
 LINE = 4_000_000
 """Bytes in one line of a file."""
+WORDS = 10_000
+"""In one tagged sentence: where no blank line ends it, a whole file is one."""
 POINTS = 20_000
 """Texts in one picture."""
 

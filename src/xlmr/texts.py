@@ -54,12 +54,43 @@ def read(path: Path, field: str = FIELD) -> Iterator[Line]:
         yield from KINDS[kind](file, field) if kind in KINDS else plain(file)
 
 
+def kind_of(path: Path) -> str:
+    """The end of a file's name, such as `.jsonl`, without that of a packing."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    return "".join(suffixes[:-1][-1:] if suffixes and suffixes[-1] in UNPACKED else suffixes[-1:])
+
+
+def lines(path: Path) -> Iterator[Line]:
+    """Every line of a file, whatever its name says; behind `.gz` and `.xz` it is unpacked. Raises BadInput where it cannot be read."""
+    with _open(path) as (_, file):
+        yield from plain(file)
+
+
+def objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The JSON objects of a file, one on each line, with their numbers. Blank lines are left out.
+
+    Raises BadInput where the file cannot be read, BadLine, with its number, where a line is no object.
+    """
+    for line in lines(path):
+        if isinstance(line.text, BadLine):
+            raise BadLine(f"{path}: line {line.number}: {line.text}")
+        if not line.text.strip():
+            continue
+        try:
+            value = json.loads(line.text)
+        except (ValueError, RecursionError) as error:
+            raise BadLine(f"{path}: line {line.number}: not JSON ({error})") from None
+        if not isinstance(value, dict):
+            raise BadLine(f"{path}: line {line.number}: found {shorten(value)}, wanted a JSON object")
+        yield line.number, value
+
+
 def fields(path: Path) -> frozenset[str] | None:
     """What else a file says of its texts: the columns of a table, the keys of the first object on a line; None of lines of plain text.
 
     Raises BadInput where the file cannot be read at all.
     """
-    if _kind(path) not in HEADS:  # not opened: what can be read once only, such as a pipe, is read later
+    if kind_of(path) not in HEADS:  # not opened: what can be read once only, such as a pipe, is read later
         return None
     with _open(path) as (kind, file):
         return HEADS[kind](file)
@@ -70,7 +101,7 @@ def rows(path: Path, *fields: str) -> Iterator[tuple[int, list[str]]]:
 
     Raises BadInput where the file cannot be read, BadLine, with its number, where a line cannot: half a set of examples is none.
     """
-    if _kind(path) not in KINDS:
+    if kind_of(path) not in KINDS:
         wanted = " and ".join([", ".join(map(repr, fields[:-1])), repr(fields[-1])])
         raise BadInput(f"{path}: wanted a table, {', '.join(KINDS)}, with {wanted}")
     for row in zip(*(read(path, field) for field in fields), strict=True):
@@ -129,16 +160,10 @@ def _bounded(value: bytes) -> str | BadLine:
     return _decoded(value) if len(value) <= LINE else BadLine(f"the text has more than {LINE:,} bytes")
 
 
-def _kind(path: Path) -> str:
-    """The end of its name, without that of a packing."""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    return "".join(suffixes[:-1][-1:] if suffixes and suffixes[-1] in UNPACKED else suffixes[-1:])
-
-
 @contextmanager
 def _open(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
     """The bytes of a file, unpacked, and its kind, by the end of its name. Raises BadInput for what goes wrong while it is read."""
-    kind = _kind(path)
+    kind = kind_of(path)
     opened = UNPACKED.get(path.suffix.lower())
     if kind in REFUSED or (opened and kind == PARQUET):
         raise BadInput(f"{path}: {REFUSED.get(kind, PACKED_TWICE)}")

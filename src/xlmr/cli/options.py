@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import click
 from xlmr import texts as texts_of
 from xlmr.batching import Pause
 from xlmr.errors import BadInput, BadLine
+from xlmr.examples.sources import parted
 from xlmr.languages import find
 from xlmr.limits import BEAM, CANDIDATES, PIECES, THREADS, TOP, WORKERS
 from xlmr.texts import Line
@@ -172,9 +172,8 @@ def _by_language(path: Path, *fields: str) -> Iterator[tuple[str, list[str]]]:
 
 def named(source: str) -> tuple[str | None, Path]:
     """The language and the file of `LANG=FILE`; None and the file of any other. Raises BadInput for a language that is not known."""
-    language, equals, name = source.partition("=")
-    # `os.path`, since Path raises where a name is longer than the system's.
-    return (find(language).code, Path(name)) if equals and not os.path.exists(source) else (None, Path(source))
+    language, path = parted(source)
+    return (None if language is None else find(language).code), path
 
 
 def texts_in(texts: tuple[str, ...], file: Path | None) -> Source:
