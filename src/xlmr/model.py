@@ -32,4 +32,4 @@ def load(
     `revision` is a branch, tag or commit of a hub id. Raises BadCheckpoint, OtherArchitecture or NotAvailable.
     """
     found = encoders.load(source, runtime=runtime, threads=threads, revision=revision)
-    return Model(found.config, found.tokenizer, found.runtime, found.recipe, found.attachments)
+    return Model(found.config, found.tokenizer, found.runtime, found.recipe, found.attachments, found.head)
