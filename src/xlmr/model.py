@@ -6,7 +6,7 @@ from os import PathLike
 
 from xlmr import encoder as encoders
 from xlmr.encoder import Encoder
-from xlmr.tasks import alignment, embeddings, identification, masks, scoring, similarity
+from xlmr.tasks import alignment, answering, classification, embeddings, identification, masks, scoring, similarity, tagging
 
 
 class Model(Encoder):
@@ -21,6 +21,10 @@ class Model(Encoder):
     align = alignment.align
     identify_language = identification.identify_language
     language_vectors = identification.language_vectors
+    classify = classification.classify
+    tag = tagging.tag
+    tag_words = tagging.tag_words
+    answer = answering.answer
 
 
 def load(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
@@ -32,8 +33,8 @@ class Extractor:
 
     weights: Mapping[str, np.ndarray]
     """`out.weight` `[2, width]`, of the first token of an answer and of its last; `out.bias` `[2]`."""
-    threshold: float | None
-    """There is no answer where the score of that is higher than the best answer's by more than this; None: there always is one."""
+    threshold: float
+    """There is no answer where the score of that is higher than the best answer's by more than this; infinite: there always is one."""
     longest: int
     """Tokens of an answer, at most."""
 
@@ -53,12 +54,12 @@ def find(encoder: Encoder) -> Extractor:
     return finetuned.find(encoder, finetuned.ANSWERING, make)
 
 
-def pack(threshold: float | None, longest: int) -> Attachment:
-    """What is kept beside a head; see `Extractor`."""
-    return Attachment({}, {"threshold": threshold, "longest": longest})
+def pack(threshold: float, longest: int) -> Attachment:
+    """What is kept beside a head; see `Extractor`. JSON has no infinity: null stands for it."""
+    return Attachment({}, {"threshold": threshold if threshold < inf else None, "longest": longest})
 
 
-def unpack(attachment: Attachment) -> tuple[float | None, int]:
+def unpack(attachment: Attachment) -> tuple[float, int]:
     """Threshold and longest. Raises BadCheckpoint where one is none."""
     threshold = attachment.facts.get("threshold", "none")
     fits = isinstance(threshold, int | float) and not isinstance(threshold, bool) and abs(threshold) < LARGEST
@@ -67,4 +68,4 @@ def unpack(attachment: Attachment) -> tuple[float | None, int]:
     longest = files.typed(attachment.facts.get("longest"), int, f"{WHERE}: longest")
     if longest < 1:
         raise BadCheckpoint(f"{WHERE}: longest is {longest}, wanted 1 or more tokens; fine-tune it again")
-    return threshold, longest
+    return inf if threshold is None else float(threshold), longest
