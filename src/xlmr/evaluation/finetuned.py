@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypedDict, TypeVar, Unpack
+from typing import Any, Generic, TypedDict, TypeVar, Unpack
 
 import numpy as np
 
@@ -177,3 +177,4 @@ READERS: Mapping[str, Callable[[Encoder], Reader]] = {
     scoring.ANSWER: _asked,
 }
 """What reads the examples of a task, for a model that has its head."""
+EVALUATIONS: Mapping[str, Callable[..., Evaluation[Any]]] = {scoring.CLASSIFY: classify, scoring.TAG: tag, scoring.ANSWER: answer}

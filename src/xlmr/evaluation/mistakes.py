@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from xlmr.encoder import Encoder
+from xlmr.errors import BadInput
+from xlmr.evaluation import scoring
 from xlmr.evaluation.finetuned import Evaluation
 from xlmr.examples import Asked, Classified, Example, Tagged
-
-EXCLUSIVE = ("accuracy", "f1")
-"""Metrics of labels and tags of which one is right."""
+from xlmr.heads.classes import SINGLE
+from xlmr.tasks import classification
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +46,17 @@ class Mistake:
     found: tuple[str, ...]
 
 
+def check(task: str, encoder: Encoder) -> None:
+    """Raises BadInput where the model's head gives a text several labels, or a number: then none is taken for another."""
+    if task == scoring.CLASSIFY and (problem := classification.find(encoder).problem) != SINGLE:
+        raise BadInput(f"the model's head is for {problem.replace('_', ' ')}; confusions want one label for each text")
+
+
 def confusions(of: Evaluation[Classified] | Evaluation[Tagged]) -> list[Confusion]:
     """Labels of texts, or tags of words, that were taken for others, the most frequent first; of equals in the order of the alphabet.
 
-    Raises BadInput where an example may have several labels, or a number: then none is taken for another.
+    Wants examples of which each has one label, or each word one tag; see `check`.
     """
-    if of.report.metric not in EXCLUSIVE:
-        raise BadInput(f"the score is {of.report.metric}, where a text may have several labels or a number; wanted one label of several")
     pairs = Counter[tuple[str, str]]()
     examples: Sequence[Example] = of.examples
     for example, found in zip(examples, of.found, strict=True):
