@@ -109,7 +109,7 @@ PROBLEMS: Mapping[str, Problem] = {
         scoring.choices,
     ),
     classes.REGRESSION: Problem(
-        lambda examples, known: scoring.check_numbers(examples),
+        scoring.check_numbers,
         lambda labels: (repr(labels[0].score),),
         lambda labels: 1.0,  # it says nothing of that
         lambda examples, found, known: scoring.numbers(examples, [float(number) for (number,) in found]),
