@@ -193,6 +193,21 @@ def test_a_name_with_a_bar_does_not_break_the_table():
     assert rows[2].startswith("| a\\|b | 1 | 1.000 |")
 
 
+def test_wrong_words_are_shown_with_both_tags(evaluate, data):
+    (line,) = evaluate("tag", data["tag"][1], "--json", "--worst", 1).lines
+    (worst,) = line["worst"]
+    assert worst["words"] == TAGGED[1][1].split()
+    sides = zip(worst["words"], worst["wanted"], worst["found"], strict=True)
+    wrong = [f"{word} {wanted} → {found}" for word, wanted, found in sides if wanted != found]
+    assert evaluate("tag", data["tag"][1], "--worst", 1).out.splitlines()[-1].strip() == "; ".join(wrong)
+
+
+def test_a_question_stands_beside_its_context(evaluate, data):
+    out = evaluate("answer", *data["answer"], "--worst", 1, "--threshold", -1e6).out
+    assert "wanted Wasser; found nothing" in out
+    assert "    was trinkt die Katze  ‖  die Katze trinkt Wasser\n" in out
+
+
 def test_a_long_text_is_cut_and_what_moves_the_cursor_is_written_out(evaluate, tmp_path):
     path = tmp_path / "a.jsonl"
     rows = [{"text": "the cat \x1b[31m" + "reads " * 200, "label": label} for label in TOPICS]

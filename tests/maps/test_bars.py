@@ -48,10 +48,10 @@ def test_bars_are_as_long_as_their_scores_and_all_lies_within(values, by, mean):
         assert float(behind.get("width")) == LONGEST
     _, _, width, height = map(float, root.get("viewBox").split())
     for column in root.findall(f"{NAME}g"):
-        x = float(column.get("transform")[len("translate(") :].split()[0])
+        x, y = map(float, column.get("transform")[len("translate(") : -1].split())
         assert x + bars.COLUMN <= width
         for row in column.findall(f"{NAME}g"):
-            assert bars.HEAD + float(row.get("transform")[len("translate(0 ") : -1]) + bars.ROW <= height
+            assert y + float(row.get("transform")[len("translate(0 ") : -1]) + bars.ROW <= height
 
 
 def test_no_number_and_no_interval_are_shown_as_such():
@@ -66,7 +66,7 @@ def test_no_number_and_no_interval_are_shown_as_such():
 
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_no_name_is_more_than_text(hostile):
-    root = parsed([Bar("de", 0.5)], title=bars.svg.shown(hostile, 100))
+    root = parsed([Bar("de", 0.5)], title=hostile)
     assert {part.tag.removeprefix(NAME) for part in root.iter()} <= {"svg", "title", "desc", "style", "rect", "text", "g", "path", "line"}
 
 
