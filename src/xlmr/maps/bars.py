@@ -24,7 +24,7 @@ ROW, TITLE, GAP = 18.0, 26.0, 10.0
 """Heights: of a bar, of a group's title, between groups."""
 LONGEST, THICK = 200.0, 12.0
 """Of a bar."""
-LABEL, NAME, VALUE = 58.0, 128.0, 52.0
+LABEL, NAME, VALUE = 70.0, 150.0, 52.0
 """Widths beside the bars: of codes, of names, of numbers."""
 COLUMN = LABEL + NAME + LONGEST + VALUE + 24
 MARGIN, HEAD = 24.0, 58.0
@@ -32,7 +32,7 @@ LETTER = 12.0
 """The width of one of the title, about."""
 ROWS = 40
 """Bars in a column, about."""
-LETTERS = 18
+LETTERS = 21
 """Of a language's name."""
 STYLE = """
 .group{font-weight:600}.name,.value{fill:var(--dim)}.value{text-anchor:end}.whisker{stroke:var(--ink);stroke-width:1.2;fill:none}
