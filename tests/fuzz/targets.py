@@ -27,6 +27,8 @@ from xlmr.checkpoint.attachments import Attachment
 from xlmr.config import Config
 from xlmr.errors import BadCheckpoint, BadInput, XlmrError
 from xlmr.examples import Asked, Example, Tagged, read_asked, read_classified, read_tagged
+from xlmr.heads.crf import Crf
+from xlmr.tasks import extractors, taggers
 from xlmr.tokenizer import from_sentencepiece
 from xlmr.tokenizer.normalization import Normalizer
 from xlmr.tokenizer.sentencepiece import read as read_sentencepiece
@@ -97,10 +99,20 @@ def attachment() -> Files:
     """A small one."""
     facts = {"classes": ["de", "ru"], "layer": 1, "scale": 0.5}
     held = {"weights": np.ones((2, 3), np.float32), "rows": np.ones((3, 2), np.int8), "keys": np.arange(3, dtype=np.uint32)}
+    return attached("nouns", Attachment(held, facts))
+
+
+def attached(name: str, of: Attachment) -> Files:
+    """What lies beside the weights."""
     with TemporaryDirectory() as made:
         folder = Path(made)
-        path = attachments.write(folder, "nouns", Attachment(held, facts), attachments.fingerprint(bare(folder)))
+        path = attachments.write(folder, name, of, attachments.fingerprint(bare(folder)))
         return {path.name: path.read_bytes()}
+
+
+def tagging() -> Files:
+    """What belongs to a head for two tags, with a field."""
+    return attached("tagging", taggers.pack("mean", Crf(np.ones((2, 2)), np.ones(2), np.zeros(2))))
 
 
 @cache
@@ -271,6 +283,14 @@ TARGETS: Mapping[str, Target] = {
         lambda at: Normalizer((at / "a.charsmap").read_bytes()).normalize(TEXT),
     ),
     "attachment": Target(attachment, change_one, lambda at: attachments.read(bare(at), "nouns", "xlmr fit nouns")),
+    "attachment of a tagger": Target(
+        tagging, change_one, lambda at: taggers.unpack(attachments.read(bare(at), "tagging", "xlmr finetune tag"), 2)
+    ),
+    "attachment of an extractor": Target(
+        lambda: attached("answering", extractors.pack(0.5, 30)),
+        change_one,
+        lambda at: extractors.unpack(attachments.read(bare(at), "answering", "xlmr finetune answer")),
+    ),
     "sentence-transformers modules": Target(sentence_model, change_one, lambda at: sentences.read(at, TINY)),
     "classified .tsv": Target(
         lambda: {"a.tsv": b"lang\ttext\tlabel\nde\tein Satz\tx\nfr\tune phrase\ty\n"}, change_one, read_examples(read_classified), BadInput
