@@ -9,7 +9,7 @@ from tuners import CLASSIFIER, TOPICS
 import xlmr
 from xlmr.errors import BadInput
 from xlmr.evaluation import mistakes, reports, scoring
-from xlmr.evaluation.finetuned import Evaluation
+from xlmr.evaluation.examination import Evaluation
 from xlmr.evaluation.mistakes import Confusion
 from xlmr.examples import Asked, Classified, Tagged
 from xlmr.heads.classes import MULTI

@@ -11,7 +11,7 @@ import numpy as np
 from xlmr.encoder import Encoder
 from xlmr.errors import BadInput
 from xlmr.evaluation import scoring
-from xlmr.evaluation.finetuned import Evaluation
+from xlmr.evaluation.examination import Evaluation
 from xlmr.examples import Asked, Classified, Example, Tagged
 from xlmr.heads.classes import SINGLE
 from xlmr.tasks import classification

@@ -12,7 +12,7 @@ from tuners import CLASSIFIER, EXTRACTOR, NAMES, TAGGER, TOPICS, head, tuned
 import xlmr
 from xlmr.checkpoint import SavedHead
 from xlmr.errors import BadCheckpoint, BadInput, BadLine
-from xlmr.evaluation import finetuned
+from xlmr.evaluation import examination
 from xlmr.examples import Asked, Classified, Tagged
 from xlmr.heads.classes import MULTI, REGRESSION
 
@@ -58,7 +58,7 @@ def test_what_the_model_says_anyway_is_all_right(telling):
     model = telling(TOPICS)
     said = [answer[0] for answer in model.classify(TEXTS)]
     assert len({of.label for of in said}) > 1
-    found = finetuned.classify(model, [classified(text, of.label) for text, of in zip(TEXTS, said, strict=True)], rounds=10)
+    found = examination.classify(model, [classified(text, of.label) for text, of in zip(TEXTS, said, strict=True)], rounds=10)
     assert (found.report.mean, found.report.metrics["macro_f1"].mean) == (1.0, 1.0)
     assert found.found == [(of.label,) for of in said]
     assert found.confidence == pytest.approx([of.score for of in said], abs=1e-6)
@@ -70,7 +70,7 @@ def test_pairs_are_asked_as_pairs(telling):
     said = [answer[0] for answer in model.classify(pairs)]
     alone = [answer[0].score for answer in model.classify([first for first, _ in pairs])]
     examples = [classified(text, "cats", pair=pair) for text, pair in pairs] + [classified(text, "cats") for text, _ in pairs]
-    found = finetuned.classify(model, examples, rounds=0)
+    found = examination.classify(model, examples, rounds=0)
     assert found.found[:3] == [(of.label,) for of in said]
     assert found.confidence == pytest.approx([*(of.score for of in said), *alone], abs=1e-5)
     assert abs(found.confidence[:3] - found.confidence[3:]).min() > 1e-3
@@ -80,7 +80,7 @@ def test_of_several_labels_those_hold_that_are_likelier_than_not(telling):
     model = telling(TOPICS, MULTI)
     said = [tuple(of.label for of in answer if of.score >= 0.5) for answer in model.classify(TEXTS)]
     assert len({len(of) for of in said}) > 1
-    found = finetuned.classify(model, [classified(text, *labels) for text, labels in zip(TEXTS, said, strict=True)], rounds=0)
+    found = examination.classify(model, [classified(text, *labels) for text, labels in zip(TEXTS, said, strict=True)], rounds=0)
     assert (found.report.metric, found.report.mean, found.report.metrics["accuracy"].mean) == ("micro_f1", 1.0, 1.0)
     assert all(0.5 <= sure <= 1 for sure in found.confidence)
 
@@ -88,11 +88,11 @@ def test_of_several_labels_those_hold_that_are_likelier_than_not(telling):
 def test_numbers_are_compared_with_numbers(load, telling):
     model = telling(("price",), REGRESSION)
     said = [answer[0].score for answer in model.classify(TEXTS)]
-    found = finetuned.classify(model, [classified(text, repr(2 * of + 1)) for text, of in zip(TEXTS, said, strict=True)], rounds=0)
+    found = examination.classify(model, [classified(text, repr(2 * of + 1)) for text, of in zip(TEXTS, said, strict=True)], rounds=0)
     assert (found.report.metric, found.report.mean) == ("pearson", pytest.approx(1))
     assert [float(number) for (number,) in found.found] == pytest.approx(said, abs=1e-5)
     with pytest.raises(BadInput, match="gives 3 numbers for a text, cats, dogs, houses; wanted one"):
-        finetuned.classify(load(CLASSIFIER, TOPICS, problem=REGRESSION), [classified("a", "1")])
+        examination.classify(load(CLASSIFIER, TOPICS, problem=REGRESSION), [classified("a", "1")])
 
 
 @pytest.mark.parametrize(("labels", "metric"), [(NAMES, "f1"), (POS, "accuracy")])
@@ -100,11 +100,11 @@ def test_each_given_word_has_one_tag(load, labels, metric):
     model = load(TAGGER, labels)
     said = model.tag_words([text.split() for text in TEXTS])
     examples = [tagged(text, of.tags, "de" if i % 2 else "en") for i, (text, of) in enumerate(zip(TEXTS, said, strict=True))]
-    found = finetuned.tag(model, examples, rounds=0)
+    found = examination.tag(model, examples, rounds=0)
     assert (found.report.metric, found.report.metrics["accuracy"].mean) == (metric, 1.0)
     assert found.report.languages == {"de": 1.0, "en": 1.0}
     wrong = [tagged(text, (labels[0],) * len(text.split())) for text in TEXTS]
-    assert finetuned.tag(model, wrong, rounds=0).report.metrics["accuracy"].mean < 1
+    assert examination.tag(model, wrong, rounds=0).report.metrics["accuracy"].mean < 1
 
 
 def test_answers_are_found_in_their_contexts(load):
@@ -114,10 +114,10 @@ def test_answers_are_found_in_their_contexts(load):
         Asked("en", str(i), text, CONTEXT, ((of.answer, of.start),), "a.jsonl: line 1")
         for i, (text, of) in enumerate(zip(TEXTS, said, strict=True))
     ]
-    found = finetuned.answer(model, examples, threshold=float("inf"), rounds=0)
+    found = examination.answer(model, examples, threshold=float("inf"), rounds=0)
     assert [found.report.metrics[name].mean for name in ("f1", "exact_match", "squad_f1")] == [1.0, 1.0, 1.0]
     assert found.found == [(of.answer,) for of in said]
-    none = finetuned.answer(model, examples, threshold=-1e6, rounds=0)
+    none = examination.answer(model, examples, threshold=-1e6, rounds=0)
     assert (none.report.mean, none.found) == (0.0, [()] * len(TEXTS))
 
 
@@ -125,14 +125,14 @@ def test_what_is_wrong_with_the_data_is_told_before_the_model_is_asked(load, mon
     classifier, tagger = load(CLASSIFIER, TOPICS), load(TAGGER, NAMES)
     monkeypatch.setattr(type(classifier.runtime), "hidden_states", None)
     with pytest.raises(BadLine, match=r"a\.tsv: line 9: has the label 'birds', which the model does not know; it knows cats, dogs"):
-        finetuned.classify(classifier, [classified("a", "cats"), classified("b", "birds", line=9)])
+        examination.classify(classifier, [classified("a", "cats"), classified("b", "birds", line=9)])
     with pytest.raises(BadLine, match=r"a\.conll: line 5: word 2 .* which breaks IOB2"):
-        finetuned.tag(tagger, [tagged("a b", ("O", "I-LOC"))])
+        examination.tag(tagger, [tagged("a b", ("O", "I-LOC"))])
 
 
 def test_an_example_that_cannot_be_answered_is_told_with_its_place(load):
     with pytest.raises(BadLine, match=r"a\.tsv: line 2: .*surrogate"):
-        finetuned.classify(load(CLASSIFIER, TOPICS), [classified("a\ud800", "cats")])
+        examination.classify(load(CLASSIFIER, TOPICS), [classified("a\ud800", "cats")])
 
 
 def test_answers_pass_through_what_counts_them(load):
@@ -143,7 +143,7 @@ def test_answers_pass_through_what_counts_them(load):
             seen.append(answer)
             yield answer
 
-    finetuned.classify(load(CLASSIFIER, TOPICS), [classified(text, "cats") for text in TEXTS], counted=counted, rounds=0)
+    examination.classify(load(CLASSIFIER, TOPICS), [classified(text, "cats") for text in TEXTS], counted=counted, rounds=0)
     assert len(seen) == len(TEXTS)
 
 
@@ -152,23 +152,23 @@ class TestRead:
 
     def test_the_head_says_whether_there_may_be_several_labels(self, load, tmp_path):
         (tmp_path / "a.tsv").write_text("text\tlabels\nthe cat\tcats|dogs\n", encoding="utf-8")
-        several = finetuned.read("classify", load(CLASSIFIER, TOPICS, problem=MULTI), [str(tmp_path / "a.tsv")])
+        several = examination.read("classify", load(CLASSIFIER, TOPICS, problem=MULTI), [str(tmp_path / "a.tsv")])
         assert [of.labels for of in several] == [("cats", "dogs")]
         with pytest.raises(BadInput, match="read it as multi-label data"):
-            finetuned.read("classify", load(CLASSIFIER, TOPICS), [str(tmp_path / "a.tsv")])
+            examination.read("classify", load(CLASSIFIER, TOPICS), [str(tmp_path / "a.tsv")])
 
     def test_files_are_read_in_turn_and_only_some_languages_taken(self, load, tmp_path):
         for code in ("en", "wo"):
             (tmp_path / f"{code}.conll").write_text("a\tNOUN\n", encoding="utf-8")
         files, model = [f"{code}={tmp_path / code}.conll" for code in ("en", "wo")], load(TAGGER, POS)
-        assert [of.language for of in finetuned.read("tag", model, files)] == ["en", "wo"]
-        assert [of.language for of in finetuned.read("tag", model, files, ["wo", "fr"])] == ["wo"]
+        assert [of.language for of in examination.read("tag", model, files)] == ["en", "wo"]
+        assert [of.language for of in examination.read("tag", model, files, ["wo", "fr"])] == ["wo"]
         with pytest.raises(BadInput, match="the data have no examples in de, fr"):
-            finetuned.read("tag", model, files, ["German", "fr"])
+            examination.read("tag", model, files, ["German", "fr"])
 
     @pytest.mark.parametrize(("task", "fit"), [("classify", CLASSIFIER), ("tag", TAGGER), ("answer", EXTRACTOR)])
     def test_a_head_for_another_task_is_told_before_a_file_is_read(self, load, tiny, task, fit):
         other = load(TAGGER, POS) if fit != TAGGER else load(CLASSIFIER, TOPICS)
         for model in (other, xlmr.load(tiny, threads=1)):
             with pytest.raises(BadCheckpoint, match=f"xlmr finetune {task}"):
-                finetuned.read(task, model, ["no such file"])
+                examination.read(task, model, ["no such file"])

@@ -14,8 +14,8 @@ from calls import Terminal, valid
 from tuners import CLASSIFIER, EXTRACTOR, NAMES, TAGGER, TOPICS
 
 import xlmr
-from xlmr.cli import reports
-from xlmr.evaluation import finetuned
+from xlmr.cli import reporting
+from xlmr.evaluation import examination
 from xlmr.evaluation.reports import report
 from xlmr.evaluation.scoring import labels, numbers
 from xlmr.examples import Classified
@@ -69,7 +69,7 @@ def test_json_is_what_was_measured_and_as_the_schema_says(evaluate, data, tuned,
     (line,) = done.lines
     assert valid("evaluate.json", line)
     model = xlmr.load(tuned(*{"classify": (CLASSIFIER, TOPICS), "tag": (TAGGER, NAMES), "answer": (EXTRACTOR,)}[task]), threads=1)
-    wanted = finetuned.EVALUATIONS[task](model, finetuned.read(task, model, data[task])).report
+    wanted = examination.EVALUATIONS[task](model, examination.read(task, model, data[task])).report
     assert [line["task"], line["metric"], *line["scores"]] == [task, *METRICS[task]]
     assert (line["languages"], line["mean"], line["counts"]) == (wanted.languages, wanted.mean, wanted.counts)
     assert line["intervals"] == {code: list(of) for code, of in wanted.metrics[wanted.metric].intervals.items()}
@@ -180,16 +180,16 @@ def test_what_is_no_number_is_null_and_a_dash():
     examples = [Classified("en", "a text", None, (label,), "a.tsv: line 2") for label in ("1", "2")]
     found = report(numbers(examples, [1.5, 1.5]), rounds=10)
     assert np.isnan(found.mean)
-    shape = json.loads(json.dumps(reports.as_json(found), allow_nan=False))
+    shape = json.loads(json.dumps(reporting.as_json(found), allow_nan=False))
     assert valid("evaluate.json", shape)
     assert (shape["mean"], shape["interval"], shape["scores"]["squared_error"]["mean"]) == (None, None, 0.25)
-    assert "–" in [*reports.for_people(found)][1]
-    assert "| – |" in [*reports.table(found)][2]
+    assert "–" in [*reporting.for_people(found)][1]
+    assert "| – |" in [*reporting.table(found)][2]
 
 
 def test_a_name_with_a_bar_does_not_break_the_table():
     examples = [Classified("a|b", "a text", None, ("x",), "a.tsv: line 2")]
-    rows = [*reports.table(report(labels(examples, ["x"], ("x",)), rounds=0))]
+    rows = [*reporting.table(report(labels(examples, ["x"], ("x",)), rounds=0))]
     assert rows[2].startswith("| a\\|b | 1 | 1.000 |")
 
 

@@ -1,4 +1,4 @@
-"""Fine-tuned models asked about labelled examples: the report, and what was answered, so that mistakes can be looked at.
+"""Fine-tuned models examined with labelled examples: the report, and what was answered, so that mistakes can be looked at.
 
 All examples and their answers are held. What is wrong with the data is told before the model is asked.
 """
