@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from xlmr import config as configs
 from xlmr.config import KEYS, Config, dump, parse
 from xlmr.errors import BadCheckpoint, OtherArchitecture
+from xlmr.heads.classes import MULTI, PROBLEMS, REGRESSION
 
 # xlm-roberta-base's, as it lies on the hub.
 BASE = {
@@ -27,11 +28,13 @@ def some_configs(draw: st.DrawFn) -> Config:
     fraction = st.floats(0, 1, exclude_max=True, allow_subnormal=False)
     vocabulary, positions = draw(st.integers(3, 10**6)), draw(st.integers(3, 10**4))
     ids = st.integers(0, vocabulary - 1)
+    labels = tuple(draw(st.lists(st.text(max_size=5), unique=True, max_size=12)))
     return Config(
         vocabulary=vocabulary, width=heads * head_width, layers=draw(st.integers(1, 48)), heads=heads, inner=draw(st.integers(1, 10**4)),
         positions=positions, types=draw(st.integers(1, 4)), pad_id=draw(st.integers(0, min(vocabulary, positions - 1) - 1)),
         bos_id=draw(ids), eos_id=draw(ids), norm_epsilon=draw(fraction), dropout=draw(fraction), attention_dropout=draw(fraction),
-        init_std=draw(fraction), tied=draw(st.booleans()), labels=tuple(draw(st.lists(st.text(max_size=5), unique=True, max_size=12))),
+        init_std=draw(fraction), tied=draw(st.booleans()), labels=labels,
+        problem=draw(st.sampled_from(["", MULTI, REGRESSION] if len(labels) == 1 else ["", *PROBLEMS])),  # transformers refuses that
     )  # fmt: skip
 
 
@@ -66,7 +69,7 @@ def test_an_absent_key_has_the_value_transformers_gives_it() -> None:
 
 
 def test_the_table_and_the_class_tell_the_same() -> None:
-    assert {ours for ours, _, _ in KEYS} | {"architectures", "labels"} == {field.name for field in fields(Config)}
+    assert {ours for ours, _, _ in KEYS} | {"architectures", "labels", "problem"} == {field.name for field in fields(Config)}
 
 
 @pytest.mark.parametrize("model_type", ["bert", "roberta", "camembert", "xlm-roberta-xl", "xlm", None, 7, ["xlm-roberta"]])
@@ -113,6 +116,8 @@ def test_other_arithmetic_is_refused(key: str, value: object, wanted: str) -> No
         ({"id2label": {"x": "a"}}, "here: id2label is {'x': 'a'}, wanted an object of numbers to names"),
         ({"id2label": {"0": ["a"]}}, r"here: id2label is {'0': \['a'\]}, wanted an object of numbers to names"),
         ({"id2label": {"0": "a", "2": "b"}}, r"here: id2label numbers its labels \[0, 2\], wanted 0 to 1"),
+        ({"problem_type": "ranking"}, "here: config: problem_type is 'ranking', wanted one of single_label_classification, multi_label"),
+        ({"problem_type": 3}, "here: problem_type is 3, wanted str"),
     ],
 )
 def test_a_bad_value_is_named(change: dict[str, Any], message: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from xlmr import files
 from xlmr.errors import BadCheckpoint, OtherArchitecture
+from xlmr.heads.classes import PROBLEMS
 
 MODEL_TYPE = "xlm-roberta"
 LARGEST_FILE = 1 << 23  # bytes; the labels of a head can be many
@@ -75,6 +76,8 @@ class Config:
     architectures: tuple[str, ...] = ("XLMRobertaForMaskedLM",)
     labels: tuple[str, ...] = field(default=())
     """Names of a fine-tuned head's classes, in the order of its outputs."""
+    problem: str = ""
+    """Of `heads.classes.PROBLEMS`: what a head for texts answers; empty where nothing says it."""
 
     def __post_init__(self) -> None:
         for name, limit in LIMITS.items():
@@ -88,6 +91,8 @@ class Config:
         for name in ("bos_id", "eos_id"):
             if not 0 <= getattr(self, name) < self.vocabulary:
                 raise BadCheckpoint(f"config: {name} is {getattr(self, name)}, wanted below vocabulary {self.vocabulary}")
+        if self.problem not in ("", *PROBLEMS):
+            raise BadCheckpoint(f"config: problem_type is {shorten(self.problem)}, wanted one of {', '.join(PROBLEMS)}")
         if not 0 <= self.pad_id < min(self.vocabulary, self.positions - 1):
             raise BadCheckpoint(
                 f"config: pad_id is {self.pad_id}, wanted below vocabulary {self.vocabulary} and positions {self.positions}"
@@ -124,8 +129,9 @@ def parse(raw: object, where: str) -> Config:
             raise OtherArchitecture(f"{where}: {key} is {shorten(raw[key])}, XLM-R has {allowed[0]!r}")
     values = dict(ABSENT) | {ours: _typed(raw[theirs], kind, theirs, where) for ours, theirs, kind in KEYS if raw.get(theirs) is not None}
     architectures, labels = _strings(raw, "architectures", where), _labels(raw, where)
+    problem = _typed(raw.get("problem_type") or "", str, "problem_type", where)
     try:
-        return Config(**values, architectures=architectures, labels=labels)
+        return Config(**values, architectures=architectures, labels=labels, problem=problem)
     except BadCheckpoint as error:
         raise BadCheckpoint(f"{where}: {error}") from None
 
@@ -137,6 +143,8 @@ def dump(config: Config, dtype: str = "float32") -> dict[str, Any]:
     if config.labels:
         raw["id2label"] = {str(i): label for i, label in enumerate(config.labels)}
         raw["label2id"] = {label: i for i, label in enumerate(config.labels)}
+    if config.problem:
+        raw["problem_type"] = config.problem
     return raw | {"dtype": dtype}
 
 

@@ -12,14 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
+from xlmr.checkpoint import finetuned
 from xlmr.checkpoint import folder as folders
-from xlmr.checkpoint.finetuned import TaskHead
+from xlmr.checkpoint.finetuned import SavedHead, TaskHead
 from xlmr.checkpoint.folder import Checkpoint
 from xlmr.checkpoint.header import Stored
 from xlmr.checkpoint.saving import save
 from xlmr.errors import BadCheckpoint, BadInput
 
-__all__ = ["Checkpoint", "Stored", "TaskHead", "open", "read", "save", "weights"]
+__all__ = ["Checkpoint", "SavedHead", "Stored", "TaskHead", "head_weights", "open", "read", "save", "weights"]
 
 SMALL = "small"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{,95}/[A-Za-z0-9][\w.-]{,95}", re.ASCII)
@@ -58,6 +59,11 @@ def read(checkpoint: Checkpoint, name: str) -> np.ndarray:
 def weights(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
     """Every tensor by our name for it, in float32."""
     return {name: read(checkpoint, name) for name in checkpoint.stored}
+
+
+def head_weights(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
+    """The tensors of its fine-tuned head by our names for them (`task.*`), in float32; none where it has no head that is known."""
+    return finetuned.weights(checkpoint.task) if checkpoint.task else {}
 
 
 def _there(source: str | PathLike[str]) -> Path:

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from xlmr import files
-from xlmr.checkpoint import floats, folder, header, saving
+from xlmr.checkpoint import floats, folder, header, replacing
 from xlmr.checkpoint.folder import Checkpoint
 from xlmr.checkpoint.header import Stored
 from xlmr.errors import BadCheckpoint, BadInput
@@ -28,8 +28,9 @@ T = TypeVar("T")
 
 VERSION = "1"
 SUFFIX = ".safetensors"
-NAMES = ("calibration", "languages")
-"""Those there are: what makes vectors of texts comparable, and the classifier of languages."""
+NAMES = ("calibration", "languages", "tagging", "answering")
+"""Those there are: what makes vectors of texts comparable, the classifier of languages, and what Hugging Face's files have no place for in
+a head that tags words or finds answers."""
 MOST_ARRAYS = 256
 LARGEST_FACTS = 1 << 20
 """Characters of JSON."""
@@ -135,7 +136,7 @@ def write(where: Path, name: str, attachment: Attachment, encoder: str) -> Path:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
-        saving.sync(where)
+        replacing.sync(where)
     finally:
         partial.unlink(missing_ok=True)
     return path

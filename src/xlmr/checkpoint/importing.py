@@ -23,7 +23,8 @@ from xlmr import config as configs
 from xlmr import files, tokenizer
 from xlmr.checkpoint import fairseq, folder, header, sentences, shards
 from xlmr.checkpoint.folder import CONFIG, TOKENIZER, WEIGHTS
-from xlmr.checkpoint.saving import TOKENIZER_CONFIG, replacing, tokenizer_config, write_json
+from xlmr.checkpoint.replacing import TOKENIZER_CONFIG, replacing
+from xlmr.checkpoint.saving import tokenizer_config, write_json
 from xlmr.config import Config
 from xlmr.errors import BadCheckpoint, BadInput, MissingExtra, XlmrError
 from xlmr.limits import IMPORT_MEMORY, IMPORT_SECONDS

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,14 @@ import numpy as np
 
 from xlmr import config as configs
 from xlmr import tensors
-from xlmr.checkpoint import floats, header
+from xlmr.checkpoint import attachments, floats, header
+from xlmr.checkpoint import folder as folders
+from xlmr.checkpoint.finetuned import SavedHead
 from xlmr.checkpoint.folder import BIAS, CONFIG, DECODER, DECODER_BIAS, TOKENIZER, WEIGHTS
+from xlmr.checkpoint.replacing import TOKENIZER_CONFIG, replacing
 from xlmr.config import Config
 from xlmr.errors import BadCheckpoint, BadInput
 from xlmr.tensors import Tensor
-
-TOKENIZER_CONFIG = "tokenizer_config.json"
-WRITTEN = {CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG}
-"""What a folder may hold and still be replaced."""
 
 SPECIAL_TOKENS = {
     "bos_token": "<s>", "cls_token": "<s>", "eos_token": "</s>", "sep_token": "</s>",
@@ -39,18 +37,18 @@ def save(
     *,
     tokenizer: str | os.PathLike[str],
     dtype: str = "float32",
+    head: SavedHead | None = None,
 ) -> None:
     """Write `config.json`, `model.safetensors`, and the `tokenizer.json` at `tokenizer`, with what transformers wants beside it.
 
     `weights` holds float32 arrays by our names: the encoder's, and all or none of the MLM head's. `dtype` is `float32`, `float16` or
     `bfloat16`, rounded to the nearest, ties to even. Tensors are taken and written one by one.
 
-    A task's head (`classifier.*`, `qa_outputs.*`) is not among our weights yet, so it is not written, and neither are its class in
-    `architectures` and its labels: what is saved of a fine-tuned model is its encoder. The files of sentence-transformers are not
-    written either.
+    `head` is that of a fine-tuned model: its tensors, labels and class are written, and its attachments beside them; the MLM head is left
+    out then. Without it, what is saved of a fine-tuned model is its encoder. The files of sentence-transformers are not written.
 
     The folder is written beside its place and renamed, so it is never there in part. One that is there already is replaced if it is
-    empty or holds a checkpoint and nothing else.
+    empty or holds a checkpoint, perhaps with the attachments of a head, and nothing else.
 
     Raises BadCheckpoint where weights and config disagree or a number cannot be stored, BadInput where the folder may not be replaced or
     an argument is wrong, OSError where the disk refuses.
@@ -58,12 +56,16 @@ def save(
     if dtype not in floats.HELD:
         raise BadInput(f"dtype {dtype!r} is not known; wanted one of {', '.join(floats.HELD)}")
     _check_tokenizer(Path(tokenizer))
-    table = _table(config, weights)
+    table = _table(config, weights, head)
     with replacing(Path(os.path.realpath(folder))) as new:
-        write_json(new / CONFIG, configs.dump(_named(config, table), dtype))
+        write_json(new / CONFIG, configs.dump(_named(config, table, head), dtype))
         write_json(new / TOKENIZER_CONFIG, tokenizer_config(config))
         shutil.copyfile(tokenizer, new / TOKENIZER)
-        _write_weights(new / WEIGHTS, config, table, weights, dtype)
+        _write_weights(new / WEIGHTS, table, weights if head is None else _Both(weights, head.weights), dtype)
+        if head is not None and head.attachments:
+            of = attachments.fingerprint(folders.open(new))
+            for name, attachment in head.attachments.items():
+                attachments.write(new, name, attachment, of)
 
 
 def _check_tokenizer(path: Path) -> None:
@@ -75,37 +77,68 @@ def _check_tokenizer(path: Path) -> None:
             raise BadInput(f"{path}: is no JSON, wanted a {TOKENIZER}; of a sentencepiece.bpe.model, `xlmr import` makes one")
 
 
-def _table(config: Config, weights: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
-    """The tensors to write, by the Hugging Face name of each."""
+Table = Mapping[str, tuple[Tensor, tuple[int, ...]]]
+"""The tensors to write and the shape of each, by its Hugging Face name."""
+
+
+class _Both(Mapping[str, np.ndarray]):
+    """The weights of a model and of its head, each taken when it is written."""
+
+    def __init__(self, encoder: Mapping[str, np.ndarray], head: Mapping[str, np.ndarray]) -> None:
+        self._parts = encoder, head
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._parts[name.startswith("task.")][name]
+
+    def __iter__(self) -> Iterator[str]:
+        return chain(*self._parts)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._parts))
+
+
+def _table(config: Config, weights: Mapping[str, np.ndarray], head: SavedHead | None) -> Table:
     wanted = list(tensors.encoder(config))
-    if any(name.startswith("head.") for name in weights):
+    found = {name for name in weights if head is None or not name.startswith("head.")}
+    if any(name.startswith("head.") for name in found):
         wanted += tensors.mlm_head(config)
     names = {tensor.name for tensor in wanted}
-    if names != set(weights):
-        missing, unknown = sorted(names - set(weights)), sorted(set(weights) - names)
+    if names != found:
+        missing, unknown = sorted(names - found), sorted(found - names)
         raise BadCheckpoint(f"weights and config disagree: missing {missing[:3]}, not in the config {unknown[:3]}")
-    for tensor in wanted:
-        if np.shape(weights[tensor.name]) != tensor.shape(config):
-            raise BadCheckpoint(f"{tensor.name} has shape {np.shape(weights[tensor.name])}, the config wants {tensor.shape(config)}")
-    table = {tensor.hf: tensor for tensor in wanted}
+    table = {tensor.hf: (tensor, tensor.shape(config)) for tensor in wanted}
+    for tensor, shape in table.values():
+        _check_shape(tensor.name, weights, shape)
     if DECODER in table:
         table[DECODER_BIAS] = table[BIAS]  # not tied, transformers computes with the decoder's own
+    for tensor in tensors.task_head(head.architecture) if head else ():
+        assert head is not None
+        table[tensor.hf] = tensor, tensor.shape(config, head.outputs)
+        _check_shape(tensor.name, head.weights, table[tensor.hf][1])
     return table
 
 
-def _named(config: Config, table: Mapping[str, Tensor]) -> Config:
+def _check_shape(name: str, weights: Mapping[str, np.ndarray], wanted: tuple[int, ...]) -> None:
+    if np.shape(weights[name]) != wanted:
+        raise BadCheckpoint(f"{name} has shape {np.shape(weights[name])}, the config wants {wanted}")
+
+
+def _named(config: Config, table: Table, head: SavedHead | None) -> Config:
     """The config, naming the class of the heads that are written and no other: transformers would invent those that are missing."""
-    return replace(config, architectures=("XLMRobertaForMaskedLM" if BIAS in table else "XLMRobertaModel",), labels=())
+    if head is not None:
+        return replace(config, architectures=(head.architecture,), labels=head.labels, problem=head.problem)
+    return replace(config, architectures=("XLMRobertaForMaskedLM" if BIAS in table else "XLMRobertaModel",), labels=(), problem="")
 
 
-def _write_weights(path: Path, config: Config, table: Mapping[str, Tensor], weights: Mapping[str, np.ndarray], dtype: str) -> None:
-    head, order = header.layout([(hf, tensor.shape(config)) for hf, tensor in table.items()], dtype)
+def _write_weights(path: Path, table: Table, weights: Mapping[str, np.ndarray], dtype: str) -> None:
+    head, order = header.layout([(hf, shape) for hf, (_, shape) in table.items()], dtype)
     with path.open("wb") as file:
         file.write(head)
         for hf in order:
-            stored = floats.narrow(weights[table[hf].name], dtype)
+            name = table[hf][0].name
+            stored = floats.narrow(weights[name], dtype)
             if not floats.finite(stored, dtype):
-                raise BadCheckpoint(f"{table[hf].name} holds numbers that are not finite in {dtype}")
+                raise BadCheckpoint(f"{name} holds numbers that are not finite in {dtype}")
             file.write(stored.data)
 
 
@@ -119,51 +152,3 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     with path.open("w", encoding="utf-8") as file:
         json.dump(content, file, ensure_ascii=False, indent=2)
         file.write("\n")
-
-
-@contextmanager
-def replacing(folder: Path) -> Iterator[Path]:
-    """A new folder beside `folder`, which takes its place at the end if nothing went wrong, and is removed if something did."""
-    _check_replaceable(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    mark = secrets.token_hex(4)
-    new, old = (folder.with_name(f".{folder.name}.{mark}.{state}") for state in ("new", "old"))
-    try:
-        new.mkdir()
-        yield new
-        for path in (*new.rglob("*"), new):
-            sync(path)
-        if folder.exists():
-            folder.rename(old)
-        new.rename(folder)
-        sync(folder.parent)
-    except OSError as error:
-        raise OSError(error.errno, f"{error.strerror}; nothing was saved", str(folder)) from error
-    finally:
-        if old.exists() and not folder.exists():
-            old.rename(folder)
-        shutil.rmtree(new, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def _check_replaceable(folder: Path) -> None:
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise BadInput(f"{folder}: is a file; a checkpoint is saved as a folder")
-    held = {path.name for path in folder.iterdir()}
-    if foreign := sorted(held - WRITTEN):
-        raise BadInput(f"{folder}: holds {', '.join(foreign[:3])}, which would be lost; save to a new or empty folder")
-    if held and CONFIG not in held:
-        raise BadInput(f"{folder}: holds {', '.join(sorted(held))} and no {CONFIG}, so it is no checkpoint; save to a new or empty folder")
-
-
-def sync(path: Path) -> None:
-    """Let a file's or folder's content reach the disk."""
-    if os.name == "nt" and path.is_dir():
-        return  # Windows opens no folders
-    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
