@@ -1,6 +1,7 @@
 """The one training loop: steps, schedule, precision, several processes, log, resumption.
 
-What is learnt is the `Task`'s affair; the loop asks it for a step's parts and their losses.
+What is learnt is the `Task`'s affair; the loop asks it for a step's parts and their losses. The state is saved by the clock, and
+after every measurement.
 """
 
 from __future__ import annotations
@@ -42,8 +43,12 @@ class Task(Protocol):
         """What to descend, such that the mean over processes of the sum over parts is the step's loss; and its addends to log."""
         ...
 
-    def evaluate(self) -> dict[str, Any]:
-        """Scores on held-out data, for the log."""
+    def evaluate(self, step: int) -> dict[str, Any]:
+        """Scores on held-out data after so many steps, for the log."""
+        ...
+
+    def enough(self) -> bool:
+        """Whether the run may end here, before its plan; asked after each `evaluate`."""
         ...
 
     def state(self) -> dict[str, Any]:
@@ -63,8 +68,9 @@ class Plan:
     identity: str
     """What must be the same for a run to be resumed."""
     steps: int
-    tokens: int
-    """Tokens a step, for the progress bar."""
+    size: int
+    """Of a step in `unit`, for the progress bar and the log."""
+    unit: str = "tokens"
     warmup: int
     decay: int
     """Last steps, in which the rate falls to 0."""
@@ -101,10 +107,10 @@ def train(task: Task, optimisers: Sequence[Optimizer], plan: Plan, accelerator: 
     task.model = model
     full = [[group["lr"] for group in optimiser.param_groups] for optimiser in optimisers]
     progress = _resume(task, optimisers, plan, accelerator) if resume else _begin(plan)
-    bar = tqdm(total=plan.steps * plan.tokens, initial=progress.step * plan.tokens, unit="tok", unit_scale=True,
+    bar = tqdm(total=plan.steps * plan.size, initial=progress.step * plan.size, unit=f" {plan.unit}", unit_scale=True,
                disable=not accelerator.is_main_process, smoothing=0.02, mininterval=often())  # fmt: skip
     saved = started = time.monotonic()
-    while progress.step < plan.steps:
+    while progress.step < plan.steps and not (progress.step and task.enough()):
         step = progress.step
         _set_rates(optimisers, full, plan.rate(step))
         torch.manual_seed(hash((plan.seed, step, accelerator.process_index)) & 0x7FFFFFFF)  # dropout's
@@ -115,13 +121,13 @@ def train(task: Task, optimisers: Sequence[Optimizer], plan: Plan, accelerator: 
         for name, value in losses.items():
             progress.sums[name] = progress.sums.get(name, 0.0) + value
         progress.summed += 1
-        bar.update(plan.tokens)
+        bar.update(plan.size)
         last = progress.step == plan.steps
         if progress.step % plan.log == 0 or last:
             _log(plan, progress, accelerator, bar)
-        if progress.step % plan.evaluate == 0 or last:
-            _write(plan, accelerator, {"step": progress.step, "heldout": task.evaluate()})
-        if progress.step == plan.steps - plan.decay or last or _due(accelerator, saved, plan.minutes):
+        if measured := progress.step % plan.evaluate == 0 or last:
+            _write(plan, accelerator, {"step": progress.step, "heldout": task.evaluate(progress.step)})
+        if progress.step == plan.steps - plan.decay or measured or _due(accelerator, saved, plan.minutes):
             _save(task, optimisers, plan, accelerator, progress)
             saved = time.monotonic()
     bar.close()
@@ -239,7 +245,7 @@ def _keep_trunk(state: Path, trunk: Path) -> None:
 def _log(plan: Plan, progress: Progress, accelerator: Accelerator, bar: Any) -> None:
     losses = {name: round(total / progress.summed, 6) for name, total in progress.sums.items()}
     progress.sums, progress.summed = {}, 0
-    line = {"step": progress.step, "tokens": progress.step * plan.tokens, **losses, "rate": plan.rate(progress.step - 1),
+    line = {"step": progress.step, plan.unit: progress.step * plan.size, **losses, "rate": plan.rate(progress.step - 1),
             "seconds": round(progress.seconds, 1)}  # fmt: skip
     _write(plan, accelerator, line)
     bar.set_postfix({name: f"{value:.3f}" for name, value in losses.items()}, refresh=False)

@@ -1,0 +1,143 @@
+"""From files of examples to what a run learns: read, held against each other, the labels found."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from typing import Any
+
+import numpy as np
+
+from xlmr.config import Config
+from xlmr.errors import BadInput, BadLine
+from xlmr.examples import Asked, Classified, Example, Tagged, read_asked, read_classified, read_tagged
+from xlmr.heads import iob
+from xlmr.tokenizer import Tokenizer
+from xlmr.training.finetuning import classes
+from xlmr.training.finetuning.answers import Answering
+from xlmr.training.finetuning.classes import Classification
+from xlmr.training.finetuning.lessons import Lesson
+from xlmr.training.finetuning.settings import ANSWER, CLASSIFY, TAG, Settings
+from xlmr.training.finetuning.tags import Tagging
+
+SHOWN = 8
+"""Labels that an error names."""
+WINDOW = 384
+"""Tokens of a window of a context, unless told otherwise: transformers' `run_qa`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is learnt, and from what."""
+
+    lesson: Lesson[Any, Any, Any]
+    train: Sequence[Any]
+    dev: Sequence[Any]
+    said: Mapping[str, Any]
+    """Where the examples come from, and how many there are of each language and label."""
+    digest: str
+    """What tells these examples from others."""
+
+
+def prepare(config: Config, tokenizer: Tokenizer, train: Sequence[str], dev: Sequence[str], settings: Settings) -> Subject:
+    """Read the examples of some sources, `FILE` or `LANG=FILE` each, and find out what there is to learn.
+
+    Raises BadInput where there is nothing to learn or to learn from, BadLine, with file and line, where an example is not as it must be.
+    """
+    read, teach = TASKS[settings.task]
+    if not train:
+        raise BadInput("no examples to learn from; name at least one file")
+    learnt, asked = ([example for source in sources for example in read(source, settings)] for sources in (train, dev))
+    longest = min(config.longest, settings.longest or (WINDOW if settings.task == ANSWER else config.longest))
+    lesson = teach(tokenizer, longest, learnt, asked, settings)
+    digest = hashlib.sha256()
+    for example in (*learnt, None, *asked):
+        digest.update(repr(example and astuple(example)[:-1]).encode())
+    said = {"train": list(train), "dev": list(dev), "examples": len(learnt), "languages": _counted(learnt), "labels": lesson.labels}
+    return Subject(lesson, learnt, asked, said, digest.hexdigest())
+
+
+def _counted(examples: Sequence[Example]) -> dict[str, int]:
+    return dict(Counter(example.language for example in examples))
+
+
+# -- classification --
+
+
+def _classified(source: str, settings: Settings) -> Any:
+    return read_classified(source, multi=settings.problem == classes.MULTI)
+
+
+def _classification(
+    tokenizer: Tokenizer, longest: int, train: Sequence[Classified], dev: Sequence[Classified], settings: Settings
+) -> Classification:
+    labels = classes.labels_of(train, settings.problem)
+    if settings.problem == classes.REGRESSION:
+        for example in (*train, *dev):
+            classes.number(example)
+    else:
+        for example in dev:
+            refuse_unknown(example.labels, labels, example.where)
+    weights = classes.balanced(train, labels) if settings.balanced else None
+    return Classification(tokenizer, longest, settings.problem, labels, weights)
+
+
+def refuse_unknown(found: Sequence[str], labels: Sequence[str], where: str) -> None:
+    """Raises BadLine where a label is none of those that are learnt."""
+    for label in found:
+        if label not in labels:
+            known = ", ".join(map(repr, labels[:SHOWN])) + (" …" if len(labels) > SHOWN else "")
+            raise BadLine(f"{where}: found the label {label!r}, wanted one of those of the training data: {known}")
+
+
+# -- tagging --
+
+
+def _tagging(tokenizer: Tokenizer, longest: int, train: Sequence[Tagged], dev: Sequence[Tagged], settings: Settings) -> Tagging:
+    labels = tags_of(train)
+    for example in dev:
+        refuse_unknown(example.tags, labels, example.where)
+    if iob.is_iob(labels):
+        for example in train:
+            _refuse_broken(example)
+    return Tagging(tokenizer, longest, labels, words=settings.words, chain=settings.chain)
+
+
+def tags_of(examples: Sequence[Tagged]) -> list[str]:
+    """The tags there are, in their order; of names also those that IOB2 has beside them. Raises BadInput where there is only one."""
+    found = {tag for of in examples for tag in of.tags}
+    if len(found) < 2:
+        raise BadInput(f"{examples[0].where} and all after it: every tag is {next(iter(found))!r}; wanted two or more")
+    if iob.is_iob(found):
+        found |= {f"{kind}-{label}" for tag in found for own, label in [iob.parts(tag)] if own in "BI" and "-" in tag for kind in "BI"}
+    return sorted(found)
+
+
+def _refuse_broken(of: Tagged) -> None:
+    place = iob.broken(of.tags)
+    if place is not None:
+        before = of.tags[place - 1] if place else "the sentence's beginning"
+        raise BadLine(
+            f"{of.where}: word {place + 1} of the sentence, {of.words[place]!r}, is tagged {of.tags[place]!r} after {before}; wanted IOB2, "
+            f"in which B-{iob.parts(of.tags[place])[1]} begins a span"
+        )
+
+
+# -- answers --
+
+
+def _answering(tokenizer: Tokenizer, longest: int, train: Sequence[Asked], dev: Sequence[Asked], settings: Settings) -> Answering:
+    if not any(of.answers for of in train):
+        raise BadInput(f"{train[0].where} and all after it: no question has an answer; wanted some that have")
+    return Answering(tokenizer, longest, stride=settings.stride, span=settings.span)
+
+
+Read = Callable[[str, Settings], Any]
+Teach = Callable[[Tokenizer, int, Sequence[Any], Sequence[Any], Settings], Lesson[Any, Any, Any]]
+TASKS: Mapping[str, tuple[Read, Teach]] = {
+    CLASSIFY: (_classified, _classification),
+    TAG: (lambda source, settings: read_tagged(source), _tagging),
+    ANSWER: (lambda source, settings: read_asked(source), _answering),
+}

@@ -1,0 +1,173 @@
+"""Tagging of words: names, parts of speech; by each word's own state, or by a linear-chain CRF over all of a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
+
+from xlmr.checkpoint.attachments import Attachment
+from xlmr.config import Config
+from xlmr.errors import BadInput, BadLine
+from xlmr.examples import Tagged
+from xlmr.heads import crf, iob
+from xlmr.heads.pieces import Word
+from xlmr.tasks import tagging
+from xlmr.tokenizer import Tokenizer
+from xlmr.training.finetuning import lessons
+from xlmr.training.finetuning.chains import Chain
+from xlmr.training.finetuning.lessons import Given, Row
+
+FIRST, MEAN = "first", "mean"
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """The words of a row: which tokens each is made of, and its tag."""
+
+    tokens: np.ndarray
+    """int64 `[parts]`: a token of the row …"""
+    words: np.ndarray
+    """… which word it is a part of, counted in the row …"""
+    shares: np.ndarray
+    """… and how much of the word's state is its state, float32 `[parts]`; those of a word sum to 1."""
+    tags: np.ndarray
+    """int64 `[words]`."""
+
+
+class Head(nn.Module):
+    """A linear layer, Hugging Face's, and perhaps a CRF after it."""
+
+    def __init__(self, width: int, labels: int, dropout: float, chain: bool) -> None:
+        super().__init__()
+        self.out = nn.Linear(width, labels)
+        self.dropout = nn.Dropout(dropout)
+        self.chain = Chain(labels) if chain else None
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Emissions: `[words, width]` to `[words, labels]`, float32."""
+        found: Tensor = self.out(self.dropout(states))
+        return found.float()
+
+
+class Tagging:
+    """The `Lesson` of words with tags."""
+
+    architecture = "XLMRobertaForTokenClassification"
+    problem = ""
+
+    def __init__(self, tokenizer: Tokenizer, longest: int, labels: Sequence[str], *, words: str = FIRST, chain: bool = False) -> None:
+        """`words` says whose state a word's is: its first piece's or the mean of them; `chain` learns a CRF."""
+        self.tokenizer, self.longest, self.labels, self.words, self.chain = tokenizer, longest, tuple(labels), words, chain
+        self.entities = iob.is_iob(self.labels)
+        self.metric = "span f1" if self.entities else "accuracy"
+        self._index = {label: i for i, label in enumerate(self.labels)}
+
+    def head(self, config: Config, dropout: float) -> Head:
+        """A new head."""
+        head = Head(config.width, len(self.labels), dropout, self.chain)
+        lessons.initialise(head, config.init_std)
+        return head
+
+    def rows(self, examples: Sequence[Tagged]) -> list[Row[Goal]]:
+        """A row for each sentence; one longer than the model reads gives several, cut between words."""
+        return [row for i, of in enumerate(examples) for row in self._rows(i, of)]
+
+    def _rows(self, example: int, of: Tagged) -> Iterator[Row[Goal]]:
+        encoding, words = tagging.encode_words(self.tokenizer, of.words)
+        tags = np.array([self._index[tag] for tag in of.tags], np.int64)
+        first, *_, last = encoding.ids
+        for part in _parts(words, self.longest - 2):
+            begin, end = _span(words, part)
+            ids = np.array([first, *encoding.ids[1 + begin : 1 + end], last], np.int64)
+            yield Row(ids, example, self._goal(words, part, begin, tags[part.start : part.stop]), float(len(part)))
+
+    def _goal(self, words: Sequence[Word], part: range, begin: int, tags: np.ndarray) -> Goal:
+        tokens, of, shares = list[int](), list[int](), list[float]()
+        for number, i in enumerate(part):
+            held = [*zip(words[i].pieces, words[i].shares, strict=True)]
+            held = [(held[0][0], 1.0)] if held and self.words == FIRST else held
+            total = sum(share for _, share in held)
+            tokens += [piece - begin + 1 for piece, _ in held]
+            of += [number] * len(held)
+            shares += [share / total for _, share in held]
+        return Goal(np.array(tokens, np.int64), np.array(of, np.int64), np.array(shares, np.float32), tags)
+
+    def loss(self, head: nn.Module, states: Tensor, given: Given[Goal]) -> Tensor:
+        """Minus the log-likelihood of the tags, summed over words."""
+        assert isinstance(head, Head)
+        emissions = head(_pooled(states, given))
+        tags = torch.from_numpy(np.concatenate([goal.tags for goal in given.goals])).to(emissions.device)
+        if head.chain is None:
+            return F.cross_entropy(emissions, tags, reduction="sum")
+        counts = [len(goal.tags) for goal in given.goals]
+        padded, wanted = (pad_sequence(of.split(counts), batch_first=True) for of in (emissions, tags))
+        loss: Tensor = head.chain(padded, wanted, torch.tensor(counts, device=tags.device))
+        return loss
+
+    def predict(self, head: nn.Module, states: Tensor, given: Given[Goal]) -> list[list[int]]:
+        """The likeliest tags of each row's words."""
+        assert isinstance(head, Head)
+        emissions = head(_pooled(states, given)).cpu().numpy()
+        cuts = np.cumsum([len(goal.tags) for goal in given.goals])[:-1]
+        decode = crf.decoder(len(self.labels), _arrays(head.chain), iob.constraints(self.labels) if self.entities else None)
+        return [decode(of) for of in np.split(emissions, cuts)]
+
+    def join(self, examples: Sequence[Tagged], rows: Sequence[Row[Goal]], predicted: Sequence[list[int]]) -> list[list[str]]:
+        """The tags of each sentence."""
+        found: list[list[str]] = [[] for _ in examples]
+        for row, tags in zip(rows, predicted, strict=True):
+            found[row.example] += [self.labels[tag] for tag in tags]
+        return found
+
+    def score(self, examples: Sequence[Tagged], predictions: Sequence[Sequence[str]]) -> dict[str, float]:
+        """The metric, of each language."""
+        raise NotImplementedError
+
+    def weights(self, head: nn.Module) -> dict[str, np.ndarray]:
+        """By the names of `tensors`."""
+        return lessons.exported(head, ("out.weight", "out.bias"))
+
+    def attachments(self, head: nn.Module) -> Mapping[str, Attachment]:
+        """Whose state a word's is, and the CRF."""
+        assert isinstance(head, Head)
+        raise NotImplementedError
+
+
+def _parts(words: Sequence[Word], room: int) -> Iterator[range]:
+    """Words in parts of at most `room` pieces, as long as can be; a word of more pieces than that has a part of its own."""
+    first = 0
+    for i in range(1, len(words)):
+        begin, end = _span(words, range(first, i + 1))
+        if end - begin > room:
+            yield range(first, i)
+            first = i
+    if words:
+        yield range(first, len(words))
+
+
+def _span(words: Sequence[Word], part: range) -> tuple[int, int]:
+    """The pieces of some words that stand together: the first of them, and the one after the last."""
+    pieces = [piece for i in (part[0], part[-1]) for piece in words[i].pieces] or [piece for i in part for piece in words[i].pieces]
+    return (min(pieces), max(pieces) + 1) if pieces else (0, 0)
+
+
+def _pooled(states: Tensor, given: Given[Goal]) -> Tensor:
+    """The state of each word, `[words, width]`; zeros where a word has no piece."""
+    counts = np.cumsum([0, *(len(goal.tags) for goal in given.goals)])
+    begins = np.cumsum([0, *given.lengths])
+    tokens, words, shares = (
+        torch.from_numpy(np.concatenate(of)).to(states.device)
+        for of in (
+            [goal.tokens + begin for goal, begin in zip(given.goals, begins, strict=False)],
+            [goal.words + first for goal, first in zip(given.goals, counts, strict=False)],
+            [goal.shares for goal in given.goals],
+        )
+    )
+    pooled = states.new_zeros(int(counts[-1]), states.shape[-1])
+    return pooled.index_add(0, words, states.index_select(0, tokens) * shares[:, None].to(states.dtype))
