@@ -16,22 +16,28 @@ from xlmr.errors import BadCheckpoint, BadInput, BadLine, BadRecipe, MissingExtr
 if TYPE_CHECKING:
     from xlmr.model import Model, load
     from xlmr.tasks.alignment import Alignment, Pair
+    from xlmr.tasks.answering import Answer
+    from xlmr.tasks.classification import Label
     from xlmr.tasks.embeddings import Embedded, Parts, Place
     from xlmr.tasks.masks import Filling
     from xlmr.tasks.recognition import Language
     from xlmr.tasks.scoring import Score, Token
     from xlmr.tasks.spans import Span
+    from xlmr.tasks.tagging import Entity, Tagging
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Alignment",
+    "Answer",
     "BadCheckpoint",
     "BadInput",
     "BadLine",
     "BadRecipe",
     "Embedded",
+    "Entity",
     "Filling",
+    "Label",
     "Language",
     "MissingExtra",
     "Model",
@@ -42,6 +48,7 @@ __all__ = [
     "Place",
     "Score",
     "Span",
+    "Tagging",
     "Token",
     "XlmrError",
     "__version__",
@@ -50,8 +57,11 @@ __all__ = [
 
 LAZY = {
     "Alignment": "xlmr.tasks.alignment",
+    "Answer": "xlmr.tasks.answering",
     "Embedded": "xlmr.tasks.embeddings",
+    "Entity": "xlmr.tasks.tagging",
     "Filling": "xlmr.tasks.masks",
+    "Label": "xlmr.tasks.classification",
     "Language": "xlmr.tasks.recognition",
     "Model": "xlmr.model",
     "Pair": "xlmr.tasks.alignment",
@@ -59,6 +69,7 @@ LAZY = {
     "Place": "xlmr.tasks.embeddings",
     "Score": "xlmr.tasks.scoring",
     "Span": "xlmr.tasks.spans",
+    "Tagging": "xlmr.tasks.tagging",
     "Token": "xlmr.tasks.scoring",
     "load": "xlmr.model",
 }

@@ -11,6 +11,7 @@ import numpy as np
 from xlmr import batching, checkpoint, runtimes, tokenizer
 from xlmr.checkpoint import sentences
 from xlmr.checkpoint.attachments import Attachments
+from xlmr.checkpoint.finetuned import Head
 from xlmr.config import Config
 from xlmr.errors import BadCheckpoint, BadInput
 from xlmr.heads.vectors import Recipe
@@ -30,6 +31,8 @@ class Encoder:
     """How it makes one vector of a text."""
     attachments: Attachments | None = None
     """What was fitted for it and lies beside its weights; None where it comes from no folder."""
+    head: Head | None = None
+    """What it was fine-tuned for; None where it was not, or where its head is not known."""
 
 
 def load(
@@ -53,7 +56,8 @@ def load(
             file = tokenizer.file(found.folder)
             raise BadCheckpoint(f"{found.folder}: {name} is {ours} in config.json and {theirs} in {file}; are both of this model?")
     recipe = sentences.read(found.folder, found.config)
-    return Encoder(found.config, pieces, runtimes.start(found, runtime, threads=threads), recipe, Attachments(found))
+    head = Head(found.task) if found.task else None
+    return Encoder(found.config, pieces, runtimes.start(found, runtime, threads=threads), recipe, Attachments(found), head)
 
 
 def encode(encoder: Encoder, text: str, *, cut: int | None = None) -> Encoding:

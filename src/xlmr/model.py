@@ -6,7 +6,7 @@ from os import PathLike
 
 from xlmr import encoder as encoders
 from xlmr.encoder import Encoder
-from xlmr.tasks import alignment, embeddings, identification, masks, scoring, similarity
+from xlmr.tasks import alignment, answering, classification, embeddings, identification, masks, scoring, similarity, tagging
 
 
 class Model(Encoder):
@@ -21,6 +21,10 @@ class Model(Encoder):
     align = alignment.align
     identify_language = identification.identify_language
     language_vectors = identification.language_vectors
+    classify = classification.classify
+    tag = tagging.tag
+    tag_words = tagging.tag_words
+    answer = answering.answer
 
 
 def load(
@@ -32,4 +36,4 @@ def load(
     `revision` is a branch, tag or commit of a hub id. Raises BadCheckpoint, OtherArchitecture or NotAvailable.
     """
     found = encoders.load(source, runtime=runtime, threads=threads, revision=revision)
-    return Model(found.config, found.tokenizer, found.runtime, found.recipe, found.attachments)
+    return Model(found.config, found.tokenizer, found.runtime, found.recipe, found.attachments, found.head)

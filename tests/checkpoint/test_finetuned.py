@@ -211,7 +211,7 @@ def test_what_belongs_to_a_head_is_saved_beside_it_and_fits_its_encoder(tiny: Pa
         ("XLMRobertaForTokenClassification", {"labels": ("O", "B-PER")}, "has 3 outputs and 2 labels; wanted one for each"),
         (
             "XLMRobertaForSequenceClassification",
-            {"labels": ("a",), "problem": "single_label_classification", "weights": ONE},
+            {"labels": ("a",), "problem": SINGLE, "weights": ONE},
             "nothing to choose",
         ),
         ("XLMRobertaForTokenClassification", {"labels": ("O", "B-PER", "O")}, "a label of the head is there twice"),

@@ -78,13 +78,16 @@ class Head:
 
     def __init__(self, head: TaskHead) -> None:
         self.of = head
-        self._made: dict[Callable[..., Any], Any] = {}
+        self._made: list[Any] = []
 
     def find(self, make: Callable[[TaskHead, dict[str, np.ndarray]], T]) -> T:
-        """What `make` makes of it and its weights, float32 by our names; once for each `make`. Raises as `weights` and `make`."""
-        if make not in self._made:
-            self._made[make] = make(self.of, weights(self.of))
-        found: T = self._made[make]
+        """What `make` makes of it and its weights, float32 by our names, once: a model has one head, and that is for one task.
+
+        Raises as `weights` and `make`.
+        """
+        if not self._made:
+            self._made.append(make(self.of, weights(self.of)))
+        found: T = self._made[0]
         return found
 
 

@@ -75,7 +75,7 @@ def _entities(tags: Sequence[str]) -> Iterator[Entity]:
 
 
 def broken(tags: Sequence[str]) -> int | None:
-    """The place of the first tag that breaks IOB2: an `I-X` after neither `B-X` nor `I-X`, or a tag of none of the three. None: all is well."""
+    """The place of the first tag that breaks IOB2: an `I-X` after neither `B-X` nor `I-X`, or none of IOB. None: all is well."""
     before = ""
     for i, (kind, label) in enumerate(map(parts, tags)):
         if not kind or (kind == "I" and label != before):

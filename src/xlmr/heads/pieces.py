@@ -18,15 +18,20 @@ class Word:
 
     place: Slice
     pieces: list[int]
-    """Their numbers, in order; never none."""
+    """Their numbers, in order."""
     shares: list[float]
     """How much of each piece lies in the word: 1 but for a piece that spans several words."""
 
 
 def match(words: Sequence[Slice], pieces: Sequence[Slice]) -> list[Word]:
-    """The words that pieces were made of, with those pieces; `words` in order and apart, `pieces` in whatever order.
+    """The words that pieces were made of, with those pieces, as `each`; a word that no piece was made of is left out."""
+    return [word for word in each(words, pieces) if word.pieces]
 
-    A word that no piece was made of, such as a character of no width, is left out; so is a piece of no width, such as a lone `▁`.
+
+def each(words: Sequence[Slice], pieces: Sequence[Slice]) -> list[Word]:
+    """Every word with the pieces that were made of it; `words` in order and apart, `pieces` in whatever order.
+
+    A word such as a character of no width has none. A piece of no width, such as a lone `▁`, is of no word.
     """
     ends = [end for _, end in words]
     found = [Word(place, [], []) for place in words]
@@ -36,7 +41,7 @@ def match(words: Sequence[Slice], pieces: Sequence[Slice]) -> list[Word]:
             found[at].pieces.append(number)
             found[at].shares.append((min(end, words[at][1]) - max(start, words[at][0])) / (end - start))
             at += 1
-    return [word for word in found if word.pieces]
+    return found
 
 
 def _mean(states: np.ndarray, shares: np.ndarray) -> np.ndarray:
@@ -53,6 +58,9 @@ POOLS: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 
 
 def pool(mode: str, words: Sequence[Word], states: np.ndarray) -> np.ndarray:
-    """The words' vectors, float32 `[words, width]`, from the pieces' states `[pieces, width]`."""
-    made = [POOLS[mode](states[word.pieces], np.array(word.shares, np.float32)) for word in words]
-    return np.stack(made) if made else np.empty((0, states.shape[-1]), np.float32)
+    """The words' vectors, float32 `[words, width]`, from the pieces' states `[pieces, width]`; zeros for a word without pieces."""
+    made = np.zeros((len(words), states.shape[-1]), np.float32)
+    for i, word in enumerate(words):
+        if word.pieces:
+            made[i] = POOLS[mode](states[word.pieces], np.array(word.shares, np.float32))
+    return made

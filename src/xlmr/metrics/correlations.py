@@ -7,11 +7,10 @@ import numpy as np
 
 def pearson(found: np.ndarray, wanted: np.ndarray) -> float:
     """The linear correlation, -1 to 1; not a number where either side is the same throughout, or has fewer than two."""
-    if len(found) < 2:
+    if len(found) < 2 or not (np.ptp(found) and np.ptp(wanted)):  # told from the numbers: less their mean, equal ones may differ from 0
         return float("nan")
     a, b = (np.asarray(side, np.float64) - np.mean(side, dtype=np.float64) for side in (found, wanted))
-    spread = np.linalg.norm(a) * np.linalg.norm(b)
-    return float(np.clip(a @ b / spread, -1, 1)) if spread else float("nan")
+    return float(np.clip(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)), -1, 1))
 
 
 def spearman(found: np.ndarray, wanted: np.ndarray) -> float:

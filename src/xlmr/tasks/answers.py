@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -13,6 +13,8 @@ from xlmr.limits import FILLED
 
 Text = str | BadInput | Pause
 """What a stream of texts may hold: a text, the reason why there is none in its place, a pause until there is more."""
+Pair = tuple[str, str]
+"""Two texts that are asked about together."""
 
 
 class Question(Protocol):
@@ -27,6 +29,7 @@ class Question(Protocol):
         """Characters or bytes of its answer, about."""
 
 
+I = TypeVar("I", str, Pair, Sequence[str], str | Pair)  # noqa: E741  # an item of a stream
 Q = TypeVar("Q", bound=Question)
 R = TypeVar("R")
 
@@ -34,7 +37,7 @@ Answerer = Callable[[Iterable[Text]], Iterator[R | BadInput]]
 """A task with its options: texts in, an answer or an error for each out, in order."""
 
 
-def each(texts: Iterable[Text], prepare: Callable[[str], Q], answer: Callable[[list[Q]], list[R]]) -> Iterator[R | BadInput]:
+def each(texts: Iterable[I | BadInput | Pause], prepare: Callable[[I], Q], answer: Callable[[list[Q]], list[R]]) -> Iterator[R | BadInput]:
     """One answer for each text, in order, read a window at a time; where there is none, the reason in its place.
 
     `prepare` makes a text a question or raises BadInput, `answer` takes a batch of questions. A BadInput among the texts stays one.
@@ -46,7 +49,7 @@ def each(texts: Iterable[Text], prepare: Callable[[str], Q], answer: Callable[[l
             try:
                 yield text if isinstance(text, Pause) else _Place(text if isinstance(text, BadInput) else prepare(text))
             except BadInput as error:
-                yield _Place(error, len(text) if isinstance(text, str) else 0)
+                yield _Place(error, characters(text))
 
     def answered(batch: list[_Place[Q]]) -> list[R | BadInput]:
         questions = [place.found for place in batch if not isinstance(place.found, BadInput)]
@@ -55,6 +58,13 @@ def each(texts: Iterable[Text], prepare: Callable[[str], Q], answer: Callable[[l
 
     first = batching.WINDOW if isinstance(texts, Sized) else 1
     return batching.run(prepared(), _Place.length, answered, first=first, weight=_Place.held, heaviest=FILLED)
+
+
+def characters(text: object) -> int:
+    """Of a text, or of several that are asked about together; 0 of what is neither."""
+    if isinstance(text, list | tuple):
+        return sum(map(characters, text))
+    return len(text) if isinstance(text, str) else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ A text longer than the model takes is read in overlapping windows (`contexts`), 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from xlmr.limits import NUMBERS
 from xlmr.runtimes import depth
 from xlmr.tasks import contexts
 from xlmr.tasks.contexts import Window
+
+T = TypeVar("T")
 
 
 def check(encoder: Encoder, layers: Layers) -> None:
@@ -61,6 +64,19 @@ def each(encoder: Encoder, texts: Sequence[Sequence[int]], numbers: Sequence[int
     rows = ([ids[0], *ids[1 + of.begin : 1 + of.end], ids[-1]] for ids, cut in zip(texts, windows, strict=True) for of in cut)
     states = batching.run(rows, len, answer, first=batching.WINDOW)
     return ([join(cut, of) for of in zip(*[next(states) for _ in cut], strict=True)] for cut in windows)
+
+
+def last(encoder: Encoder, rows: Iterable[Sequence[int]], make: Callable[[np.ndarray], T]) -> Iterator[T]:
+    """What `make` makes of the states of each row of ids after the last layer, float32 `[tokens, width]`; no row is longer than is taken.
+
+    No more is kept of the states than what it makes. Raises BadCheckpoint where the model's numbers are not finite.
+    """
+
+    def answer(batch: list[Sequence[int]]) -> list[T]:
+        (states,) = encoder.runtime.hidden_states(encoders.pad(batch, encoder.config.pad_id))
+        return [make(finite(states[i, : len(row)])) for i, row in enumerate(batch)]
+
+    return batching.run(rows, len, answer, first=batching.WINDOW)
 
 
 def side_by_side(states: Sequence[np.ndarray], layers: Layers) -> np.ndarray:
