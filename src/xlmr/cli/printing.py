@@ -18,7 +18,7 @@ from xlmr.cli.options import Source
 from xlmr.cli.terminal import say, visible
 from xlmr.config import Config
 from xlmr.errors import BadInput
-from xlmr.evaluation.labelled import Evaluated
+from xlmr.evaluation.reports import Evaluated
 from xlmr.evaluation.retrieval import Retrieved
 from xlmr.heads import vectors
 from xlmr.heads.vectors import Dense, Normalize, Pooling, Recipe, Unknown

@@ -1,30 +1,16 @@
-"""How well a model does on texts with their labels: a score for each language, and their mean."""
+"""How often a model finds the right language: a score for each, and their mean."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from xlmr import languages, metrics
 from xlmr.encoder import Encoder
 from xlmr.errors import BadInput
+from xlmr.evaluation.reports import Evaluated
 from xlmr.tasks import identification
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluated:
-    """A task's score for each language, and their mean."""
-
-    task: str
-    metric: str
-    languages: dict[str, float]
-
-    @property
-    def mean(self) -> float:
-        """Of the languages."""
-        return float(np.mean(list(self.languages.values())))
 
 
 def language(encoder: Encoder, texts: Iterable[tuple[str, str]], only: Collection[str] | None = None) -> Evaluated:

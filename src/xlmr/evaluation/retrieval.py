@@ -18,7 +18,7 @@ from xlmr import languages, metrics
 from xlmr.encoder import Encoder
 from xlmr.errors import BadInput
 from xlmr.evaluation.benchmarks import Pairs
-from xlmr.evaluation.labelled import Evaluated
+from xlmr.evaluation.reports import Evaluated
 from xlmr.tasks import embeddings
 from xlmr.tasks.embeddings import Parts
 

@@ -1,0 +1,66 @@
+"""The labels of examples: which there are, and whether those of an example are among them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from difflib import get_close_matches
+from math import isfinite
+
+from xlmr.errors import BadLine
+from xlmr.examples.classified import Classified
+from xlmr.examples.tagged import Tagged
+from xlmr.heads import iob
+
+SHOWN = 12
+"""Labels that an error repeats."""
+
+
+def inferred(labels: Iterable[str]) -> tuple[str, ...]:
+    """Each once: in the order of their numbers where all are numbers, else of the alphabet, and `O` first, which marks no span."""
+    found = {*labels}
+    try:
+        return tuple(sorted(found, key=lambda label: (float(label), label)))
+    except ValueError:
+        return tuple(sorted(found, key=lambda label: (label != "O", label)))
+
+
+def check(example: Classified | Tagged, known: Collection[str]) -> None:
+    """Raises BadLine, with the place of the example, where it has a label that is not known."""
+    if isinstance(example, Tagged):
+        for place, tag in enumerate(example.tags):
+            if tag not in known:
+                raise _unknown(f"{example.where}: word {place + 1} of the sentence, {example.words[place]!r}, has the tag", tag, known)
+    else:
+        for label in example.labels:
+            if label not in known:
+                raise _unknown(f"{example.where}: has the label", label, known)
+
+
+def check_iob(example: Tagged) -> None:
+    """Raises BadLine, with the place of the example, where a tag breaks IOB2: an `I-X` after neither `B-X` nor `I-X`."""
+    place = iob.broken(example.tags)
+    if place is not None:
+        tag, before = example.tags[place], example.tags[place - 1] if place else "the beginning of the sentence"
+        wanted = f"wanted B-{iob.parts(tag)[1]} or O there" if iob.parts(tag)[0] else "wanted O, or B- or I- and a label"
+        at = f"{example.where}: word {place + 1} of the sentence, {example.words[place]!r}"
+        raise BadLine(f"{at}, has the tag {tag!r} after {before}, which breaks IOB2; {wanted}")
+
+
+def number(example: Classified) -> float:
+    """The number that a regression learns. Raises BadLine, with its place, where the label is none."""
+    try:
+        value = float(example.labels[0])
+    except (ValueError, IndexError):
+        value = float("nan")
+    if not isfinite(value):
+        found = repr(example.labels[0]) if example.labels else "nothing"
+        raise BadLine(f"{example.where}: found {found} as the label, wanted a number")
+    return value
+
+
+def _unknown(said: str, label: str, known: Collection[str]) -> BadLine:
+    listed: Sequence[str] = [*known][:SHOWN]
+    more = f" … ({len(known)} in all)" if len(known) > SHOWN else ""
+    close = get_close_matches(label, known, n=1)
+    hint = f"; is it {close[0]!r}?" if close else ""
+    return BadLine(f"{said} {label!r}, which the model does not know; it knows {', '.join(listed)}{more}{hint}")
