@@ -13,7 +13,7 @@ from typing import NoReturn
 import click
 
 import xlmr
-from xlmr.cli import embedding, evaluation, fitting, language, mapping, masked, models, training
+from xlmr.cli import embedding, evaluation, finetuning, fitting, language, mapping, masked, models, training
 from xlmr.cli.options import SETTINGS
 from xlmr.cli.terminal import prepare, visible
 from xlmr.errors import XlmrError
@@ -61,8 +61,8 @@ def commands() -> None:
 
 
 COMMANDS = (
-    masked.fill_mask, masked.score, embedding.embed, embedding.align, language.language, mapping.draw, evaluation.evaluate, fitting.fit,
-    training.pretrain, models.import_model, models.info,
+    masked.fill_mask, masked.score, embedding.embed, embedding.align, language.language, mapping.draw,
+    evaluation.evaluate, fitting.fit, finetuning.finetune, training.pretrain, models.import_model, models.info,
 )  # fmt: skip
 for command in COMMANDS:
     commands.add_command(command)

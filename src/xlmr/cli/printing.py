@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from math import prod
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import numpy as np
@@ -32,6 +32,10 @@ from xlmr.tasks.scoring import Score
 from xlmr.tokenizer.vocabulary import MASK, SPACE
 from xlmr.writers import jsonl
 from xlmr.writers.jsonl import dumped as dumped
+
+if TYPE_CHECKING:
+    from xlmr.training.finetuning.runs import Tuned
+    from xlmr.training.finetuning.seeding import Seeded
 
 R = TypeVar("R")
 
@@ -121,6 +125,22 @@ def retrieved(found: Retrieved) -> str:
 def evaluated_json(found: Evaluated) -> dict[str, Any]:
     """The same, as `evaluate --json` has it."""
     return {**asdict(found), "mean": found.mean}
+
+
+def tuned(found: Tuned) -> str:
+    """What a fine-tuning has made, for people."""
+    rows = [f"  {code:8}{share(of)} {bar(of)} {_named(code)}".rstrip() for code, of in found.scores.items()]
+    head = f"  {found.metric} on the development data, after step {found.step:,} of {found.steps:,}"
+    scores = [head, *rows, f"  {'mean':8}{share(found.mean)}"] if found.mean is not None else []
+    left = [f"  left out, as the encoder is another now: {', '.join(found.dropped)}"] if found.dropped else []
+    return "\n".join([click.style(str(found.folder), bold=True), *scores, f"  {found.seconds:,.0f} seconds", *left])
+
+
+def seeded(found: Seeded) -> str:
+    """The same of several seeds, with mean and spread."""
+    rows = [f"  {of.folder}  {share(of.mean) if of.mean is not None else ''}".rstrip() for of in found.runs.values()]
+    said = [f"  mean {found.spread[0]:.3f}, standard deviation {found.spread[1]:.3f}"] if found.spread else []
+    return "\n".join([tuned(found.best), "", *rows, *said])
 
 
 def embedding(text: str, found: np.ndarray | Parts | Embedded[list[Language]]) -> str:

@@ -79,6 +79,8 @@ class Plan:
     evaluate: int
     minutes: float
     seed: int
+    trunk: bool = True
+    """Whether the state before the decay is kept, from which a longer run can go on."""
 
     def rate(self, step: int) -> float:
         """Share of the full rate: linear warm-up, constant, linear decay (Hägele et al. 2024)."""
@@ -218,7 +220,7 @@ def _resume(task: Task, optimisers: Sequence[Optimizer], plan: Plan, accelerator
     accelerator.wait_for_everyone()  # nothing is moved that another process reads
     if accelerator.is_main_process:
         _cut_log(plan.folder / "log.jsonl", progress.step)
-        if progress.step == plan.steps - plan.decay:  # in case the run was killed between state and trunk
+        if plan.trunk and progress.step == plan.steps - plan.decay:  # in case the run was killed between state and trunk
             _keep_trunk(found, plan.folder / "trunk")
     return progress
 
@@ -229,7 +231,7 @@ def _save(task: Task, optimisers: Sequence[Optimizer], plan: Plan, accelerator: 
         raw = {"identity": plan.identity, "steps": plan.steps, "decay": plan.decay, "task": task.state()}
         raw |= {name: getattr(progress, name) for name in KEPT}
         states.save(plan.folder / "state", accelerator.unwrap_model(task.model), optimisers, raw)
-        if progress.step == plan.steps - plan.decay:
+        if plan.trunk and progress.step == plan.steps - plan.decay:
             _keep_trunk(plan.folder / "state", plan.folder / "trunk")
     accelerator.wait_for_everyone()
 

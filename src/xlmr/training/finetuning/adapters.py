@@ -1,4 +1,4 @@
-"""LoRA (Hu et al. 2022): small matrices beside the encoder's learn in its place, through peft (extra: lora), and are added to it in the end."""
+"""LoRA (Hu et al. 2022): small matrices beside the encoder's learn in its place, and are added to it in the end; by peft (extra: lora)."""
 
 from __future__ import annotations
 

@@ -12,10 +12,12 @@ from torch.nn import functional as F
 
 from xlmr.checkpoint.attachments import Attachment
 from xlmr.config import Config
+from xlmr.evaluation import scoring
+from xlmr.evaluation.reports import Scored
 from xlmr.examples import Asked
 from xlmr.heads import extraction
 from xlmr.heads.extraction import Window
-from xlmr.tasks import answering
+from xlmr.tasks import answering, extractors
 from xlmr.tokenizer import Tokenizer
 from xlmr.training.finetuning import lessons
 from xlmr.training.finetuning.lessons import Given, Row
@@ -51,26 +53,17 @@ class Head(nn.Module):
         return found.float()
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """The likeliest answer, what it scores, and what it scores that there is none."""
-
-    text: str
-    score: float
-    null: float
-
-
 class Answering:
     """The `Lesson` of questions on contexts."""
 
     architecture = "XLMRobertaForQuestionAnswering"
     problem = ""
-    labels = ()
-    metric = "f1"
+    labels: tuple[str, ...] = ()
 
-    def __init__(self, tokenizer: Tokenizer, longest: int, *, stride: int, span: int) -> None:
-        """Windows are of at most `longest` tokens and overlap by `stride`; answers have at most `span`."""
-        self.tokenizer, self.longest, self.stride, self.span = tokenizer, longest, stride, span
+    def __init__(self, tokenizer: Tokenizer, longest: int, *, stride: int, span: int, threshold: float) -> None:
+        """Windows are of at most `longest` tokens and overlap by `stride`; answers have at most `span`. There is no answer where that
+        scores higher by `threshold`; infinity where every question has one."""
+        self.tokenizer, self.longest, self.stride, self.span, self.threshold = tokenizer, longest, stride, span, threshold
 
     def head(self, config: Config, dropout: float) -> Head:
         """A new head."""
@@ -84,8 +77,11 @@ class Answering:
 
     def _rows(self, example: int, of: Asked) -> Iterator[Row[Goal]]:
         for window in answering.windows(self.tokenizer, of.question, of.context, self.longest, self.stride):
-            start, end = _span(window.places, window.allowed, of.answers[0]) if of.answers else (NONE, NONE)
-            yield Row(np.array(window.ids, np.int64), example, Goal(start, end, window.allowed, window.places))
+            allowed = np.zeros(len(window.ids), bool)
+            allowed[window.first : window.last] = True
+            places = np.array(window.offsets, np.int64)
+            start, end = _span(places, allowed, of.answers[0]) if of.answers else (NONE, NONE)
+            yield Row(np.array(window.ids, np.int64), example, Goal(start, end, allowed, places))
 
     def loss(self, head: nn.Module, states: Tensor, given: Given[Goal]) -> Tensor:
         """The mean of the two cross-entropies over each window's tokens (Devlin et al. 2019, section 4.2), summed over windows."""
@@ -100,20 +96,26 @@ class Answering:
         parts = np.split(found, np.cumsum(given.lengths)[:-1])
         return [Window(of[:, 0], of[:, 1], goal.allowed, goal.places) for of, goal in zip(parts, given.goals, strict=True)]
 
-    def join(self, examples: Sequence[Asked], rows: Sequence[Row[Goal]], predicted: Sequence[Window]) -> list[Said]:
-        """The likeliest answer of each, from all windows of its context."""
+    def join(self, examples: Sequence[Asked], rows: Sequence[Row[Goal]], predicted: Sequence[Window]) -> list[str | None]:
+        """The likeliest answer of each, from all windows of its context, or that there is none."""
         windows: list[list[Window]] = [[] for _ in examples]
         for row, window in zip(rows, predicted, strict=True):
             windows[row.example].append(window)
         return [self._said(of, held) for of, held in zip(examples, windows, strict=True)]
 
-    def _said(self, of: Asked, windows: Sequence[Window]) -> Said:
-        found, null = extraction.merge(windows, self.span), extraction.null_score(windows)
-        return Said(of.context[found[0].start : found[0].end], found[0].score, null) if found else Said("", -np.inf, null)
+    def _said(self, of: Asked, windows: Sequence[Window]) -> str | None:
+        found = extraction.merge(windows, self.span)
+        if not found or extraction.null_score(windows) - found[0].score > self.threshold:
+            return None
+        return of.context[found[0].start : found[0].end]
 
-    def score(self, examples: Sequence[Asked], predictions: Sequence[Said]) -> dict[str, float]:
-        """The metric, of each language."""
-        raise NotImplementedError
+    def score(self, examples: Sequence[Asked], predictions: Sequence[str | None]) -> Scored:
+        """F1 of words, by the rules of each language."""
+        return scoring.replies(examples, predictions)
+
+    def collapsed(self, examples: Sequence[Asked], predictions: Sequence[str | None]) -> str | None:
+        """What to say where no question is answered, and some should be."""
+        return "no question is answered" if not any(predictions) and any(of.answers for of in examples) else None
 
     def weights(self, head: nn.Module) -> dict[str, np.ndarray]:
         """By the names of `tensors`."""
@@ -121,7 +123,7 @@ class Answering:
 
     def attachments(self, head: nn.Module) -> Mapping[str, Attachment]:
         """From when on there is no answer, and how long one may be."""
-        raise NotImplementedError
+        return {extractors.NAME: extractors.pack(self.threshold, self.span)}
 
 
 def _span(places: np.ndarray, allowed: np.ndarray, answer: tuple[str, int]) -> tuple[int, int]:

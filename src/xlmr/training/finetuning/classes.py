@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,13 +13,18 @@ from torch.nn import functional as F
 from xlmr.checkpoint.attachments import Attachment
 from xlmr.config import Config
 from xlmr.errors import BadInput
+from xlmr.evaluation import scoring
+from xlmr.evaluation.reports import Scored
 from xlmr.examples import Classified
+from xlmr.examples import labels as labels_of
+from xlmr.heads.classes import MULTI, REGRESSION, SINGLE
+from xlmr.tasks import classification
+from xlmr.tokenizer import Tokenizer
 from xlmr.training.finetuning import lessons
 from xlmr.training.finetuning.lessons import Given, Row
 
-SINGLE, MULTI, REGRESSION = "single_label_classification", "multi_label_classification", "regression"
-PROBLEMS = (SINGLE, MULTI, REGRESSION)
-"""As Hugging Face names them."""
+NUMBER = "score"
+"""What a regression's one output is called."""
 
 
 class Head(nn.Module):
@@ -47,7 +51,6 @@ class Classification:
     def __init__(self, tokenizer: Tokenizer, longest: int, problem: str, labels: Sequence[str], weights: np.ndarray | None = None) -> None:
         """`weights` `[labels]` says what an example of each label counts for in the loss."""
         self.tokenizer, self.longest, self.problem, self.labels = tokenizer, longest, problem, tuple(labels)
-        self.metric = METRIC[problem]
         self._index = {label: i for i, label in enumerate(labels)}
         self._weights = weights
 
@@ -60,7 +63,7 @@ class Classification:
     def rows(self, examples: Sequence[Classified]) -> list[Row[np.ndarray]]:
         """A row for each; what is too long is cut, as it is when the model answers."""
         return [
-            Row(np.array(encode(self.tokenizer, of.text, of.pair, self.longest), np.int64), i, self._goal(of), self._weight(of))
+            Row(np.array(classification.row(self.tokenizer, of.text, of.pair, self.longest), np.int64), i, self._goal(of), self._weight(of))
             for i, of in enumerate(examples)
         ]
 
@@ -80,13 +83,28 @@ class Classification:
         found: np.ndarray = head(states.index_select(0, given.begins)).float().cpu().numpy()
         return [*found]
 
-    def join(self, examples: Sequence[Classified], rows: Sequence[Row[np.ndarray]], predicted: Sequence[np.ndarray]) -> list[Any]:
-        """What is said of each text: its label, its labels, its number."""
-        return [SAID[self.problem](self.labels, of) for of in predicted]
+    def join(self, examples: Sequence[Classified], rows: Sequence[Row[np.ndarray]], predicted: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The outputs of each text: each is a row."""
+        return [*predicted]
 
-    def score(self, examples: Sequence[Classified], predictions: Sequence[Any]) -> dict[str, float]:
-        """The metric, of each language."""
-        raise NotImplementedError
+    def score(self, examples: Sequence[Classified], predictions: Sequence[np.ndarray]) -> Scored:
+        """Accuracy; of several labels F1; of a regression the correlation."""
+        if self.problem == REGRESSION:
+            return scoring.numbers(examples, [float(of[0]) for of in predictions])
+        if self.problem == MULTI:
+            several = [[label for label, logit in zip(self.labels, of, strict=True) if logit >= 0] for of in predictions]
+            return scoring.choices(examples, several, self.labels)
+        return scoring.labels(examples, self._said(predictions), self.labels)
+
+    def collapsed(self, examples: Sequence[Classified], predictions: Sequence[np.ndarray]) -> str | None:
+        """What to say where every text is given the same label, and should not be."""
+        if self.problem != SINGLE or len({of.labels for of in examples}) < 2:
+            return None
+        said = {*self._said(predictions)}
+        return f"every text is labelled {said.pop()!r}" if len(said) == 1 else None
+
+    def _said(self, predictions: Sequence[np.ndarray]) -> list[str]:
+        return [self.labels[int(of.argmax())] for of in predictions]
 
     def weights(self, head: nn.Module) -> dict[str, np.ndarray]:
         """By the names of `tensors`."""
@@ -99,7 +117,7 @@ class Classification:
     def _goal(self, of: Classified) -> np.ndarray:
         """float32 `[labels]`: 1 at each of an example's; of a regression its number."""
         if self.problem == REGRESSION:
-            return np.array([number(of)], np.float32)
+            return np.array([labels_of.number(of)], np.float32)
         goal = np.zeros(len(self.labels), np.float32)
         goal[[self._index[label] for label in of.labels]] = 1
         return goal
@@ -108,35 +126,16 @@ class Classification:
         return 1.0 if self._weights is None else float(self._weights[self._index[of.labels[0]]])
 
 
-def number(of: Classified) -> float:
-    """What a regression learns of an example. Raises BadLine where it is no number."""
-    try:
-        found = float(of.labels[0])
-    except ValueError:
-        found = float("nan")
-    if not np.isfinite(found):
-        raise BadLine(f"{of.where}: found {of.labels[0]!r}, wanted a number: a regression learns those")
-    return found
-
-
-def labels_of(examples: Sequence[Classified], problem: str) -> list[str]:
-    """The labels there are, in the order of their names, numbers by their size. Raises BadInput where there is nothing to tell apart."""
+def found_in(examples: Sequence[Classified], problem: str) -> tuple[str, ...]:
+    """The labels there are. Raises BadInput where there is nothing to tell apart."""
     if problem == REGRESSION:
-        return ["score"]
-    counts = Counter(label for of in examples for label in of.labels)
+        return (NUMBER,)
+    found = labels_of.inferred(label for of in examples for label in of.labels)
     least = 2 if problem == SINGLE else 1
-    if len(counts) < least:
-        found = f"every label is {next(iter(counts))!r}" if counts else "no example has a label"
-        raise BadInput(f"{examples[0].where} and all after it: {found}; wanted {least} labels or more")
-    return sorted(counts, key=natural)
-
-
-def natural(label: str) -> tuple[bool, float, str]:
-    """Numbers before names, by size."""
-    try:
-        return False, float(label), label
-    except ValueError:
-        return True, 0.0, label
+    if len(found) < least:
+        said = f"every label is {found[0]!r}" if found else "no example has a label"
+        raise BadInput(f"{examples[0].where} and all after it: {said}; wanted {least} labels or more")
+    return found
 
 
 def balanced(examples: Sequence[Classified], labels: Sequence[str]) -> np.ndarray:

@@ -12,11 +12,10 @@ from torch import Tensor, nn
 
 from xlmr.checkpoint.attachments import Attachment
 from xlmr.config import Config
+from xlmr.evaluation.reports import Scored
 from xlmr.runtimes.torch import Encoder, Packed, pack
 
-E = TypeVar("E")
 G = TypeVar("G")
-P = TypeVar("P")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,38 +46,41 @@ class Given(Generic[G]):
     """`order[i]` is the number of packed row i among the rows as they were given."""
 
 
-class Lesson(Protocol[E, G, P]):
-    """A task: `E` are its examples, `G` what a row of one should give, `P` what is predicted of an example."""
+class Lesson(Protocol):
+    """A task. What its examples, its rows' goals and its predictions are, is its own affair."""
 
     architecture: str
     """Hugging Face's class."""
     problem: str
     """Hugging Face's `problem_type`, or nothing."""
     labels: tuple[str, ...]
-    metric: str
 
     def head(self, config: Config, dropout: float) -> nn.Module:
         """A new head. Its parameters have the names of `tensors.TASK_HEADS`, and perhaps others, which are attached."""
         ...
 
-    def rows(self, examples: Sequence[E]) -> list[Row[G]]:
+    def rows(self, examples: Sequence[Any]) -> list[Row[Any]]:
         """Examples as rows."""
         ...
 
-    def loss(self, head: nn.Module, states: Tensor, given: Given[G]) -> Tensor:
+    def loss(self, head: nn.Module, states: Tensor, given: Given[Any]) -> Tensor:
         """The weighted sum of the rows' losses, `[]`, float32, from the states `[tokens, width]`."""
         ...
 
-    def predict(self, head: nn.Module, states: Tensor, given: Given[G]) -> list[Any]:
+    def predict(self, head: nn.Module, states: Tensor, given: Given[Any]) -> list[Any]:
         """What is said of each row, in packed order: whatever `join` takes."""
         ...
 
-    def join(self, examples: Sequence[E], rows: Sequence[Row[G]], predicted: Sequence[Any]) -> list[P]:
+    def join(self, examples: Sequence[Any], rows: Sequence[Row[Any]], predicted: Sequence[Any]) -> list[Any]:
         """What is said of each example, from what is said of its rows."""
         ...
 
-    def score(self, examples: Sequence[E], predictions: Sequence[P]) -> dict[str, float]:
-        """The metric, of each language."""
+    def score(self, examples: Sequence[Any], predictions: Sequence[Any]) -> Scored:
+        """How good the predictions are."""
+        ...
+
+    def collapsed(self, examples: Sequence[Any], predictions: Sequence[Any]) -> str | None:
+        """What to say where all examples are predicted alike and are not alike; None where all is well."""
         ...
 
     def weights(self, head: nn.Module) -> dict[str, np.ndarray]:
@@ -93,7 +95,7 @@ class Lesson(Protocol[E, G, P]):
 class Learner(nn.Module):
     """An encoder with a head as one module, so that data-parallel training sees all of the work in `forward`."""
 
-    def __init__(self, encoder: Encoder, head: nn.Module, lesson: Lesson[Any, Any, Any]) -> None:
+    def __init__(self, encoder: Encoder, head: nn.Module, lesson: Lesson) -> None:
         super().__init__()
         self.encoder, self.head = encoder, head
         self._lesson = lesson

@@ -6,7 +6,6 @@ import json
 import math
 import shutil
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,9 +25,10 @@ from xlmr.checkpoint import Checkpoint, attachments
 from xlmr.checkpoint.finetuned import SavedHead
 from xlmr.checkpoint.folder import CONFIG, TOKENIZER
 from xlmr.errors import BadInput
-from xlmr.runtimes.torch import Encoder, export, load
+from xlmr.evaluation import reports
+from xlmr.runtimes.torch import Encoder, Layer, export, load
 from xlmr.tokenizer import from_sentencepiece
-from xlmr.training import loop
+from xlmr.training import loop, states
 from xlmr.training.finetuning import adapters, growth, keeping, lessons, subjects
 from xlmr.training.finetuning import settings as choices
 from xlmr.training.finetuning.keeping import Keeper, Kept
@@ -110,6 +110,7 @@ class FineTuning:
         keep = settings.keep if subject.dev else keeping.LAST
         self.keeper = Keeper(folder / KEPT, keep, writes=accelerator.is_main_process)
         self.scores: dict[str, float] = {}
+        self.metric = ""
 
     # -- how long and how fast --
 
@@ -160,7 +161,8 @@ class FineTuning:
         scores: dict[str, float] = {}
         if self.subject.dev:
             predictions = self.predict(self.asked)
-            scores = self._agreed(self.lesson.score(self.subject.dev, predictions))
+            report = reports.report(self.lesson.score(self.subject.dev, predictions), rounds=0)
+            scores, self.metric = self._agreed(report.languages), report.metric
             if warning := self.lesson.collapsed(self.subject.dev, predictions):
                 self._say(f"step {step}: {warning}; if that stays so, try a lower --rate, a longer --warmup or another --seed")
         score = mean(scores.values()) if scores else 0.0
@@ -168,7 +170,7 @@ class FineTuning:
         self.keeper.measure(self.learner, score, step)
         if self.keeper.kept.step != before or not self.scores:
             self.scores = scores
-        return {self.lesson.metric: score, "languages": {code: round(of, 4) for code, of in scores.items()}} if scores else {}
+        return {self.metric: score, "languages": {code: round(of, 4) for code, of in scores.items()}} if scores else {}
 
     def enough(self) -> bool:
         """Whether the score has not become better for as long as was allowed."""
@@ -176,11 +178,12 @@ class FineTuning:
 
     def state(self) -> dict[str, Any]:
         """What is kept; the steps' rows depend on the seed alone."""
-        return {"kept": asdict(self.keeper.kept), "scores": self.scores}
+        return {"kept": asdict(self.keeper.kept), "scores": self.scores, "metric": self.metric}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from there."""
         self.keeper.kept, self.scores = Kept(**state["kept"]), dict(state["scores"])
+        self.metric = state["metric"]
 
     # -- what it takes --
 
@@ -198,13 +201,13 @@ class FineTuning:
         """Write what was kept, with its head; the run's folder goes."""
         self.keeper.restore(self.learner)
         encoder = adapters.merge(self.adapters) if self.adapters else self.learner.encoder
-        progress = loop.read_progress(self.folder)
-        kept = self.keeper.kept
+        held = states.find(self.folder / "state")
+        seconds = states.read_progress(held)["seconds"] if held else 0.0
         dropped: tuple[str, ...] = ()
         if self.accelerator.is_main_process:
             dropped = self._write(output, encoder)
-        found = Tuned(output, self.lesson.metric, self.scores, mean(self.scores.values()) if self.scores else None, kept.step,
-                      self.steps, progress["seconds"], dropped)  # fmt: skip
+        found = Tuned(output, self.metric, self.scores, mean(self.scores.values()) if self.scores else None, self.keeper.kept.step,
+                      self.steps, seconds, dropped)  # fmt: skip
         if self.accelerator.is_main_process:
             self._report(output, found)
             shutil.rmtree(self.folder)
@@ -219,7 +222,7 @@ class FineTuning:
         saved = SavedHead(lesson.architecture, lesson.labels, lesson.weights(head), lesson.problem, lesson.attachments(head))
         checkpoint.save(partial, self.opened.config, weights, tokenizer=self._tokenizer(), head=saved)
         same = attachments.fingerprint(checkpoint.open(partial)) == attachments.fingerprint(self.opened)
-        fitted = [name for name in attachments.names(self.opened.folder) if name not in attachments.HEADS]
+        fitted = [name for name in attachments.names(self.opened.folder) if name not in attachments.OF_HEADS]
         if same:
             for name in fitted:
                 shutil.copyfile(attachments.path_of(self.opened.folder, name), attachments.path_of(partial, name))
@@ -240,7 +243,7 @@ class FineTuning:
         report = {
             "task": self.settings.task, "model": str(self.opened.folder), "settings": asdict(self.settings), "data": self.subject.said,
             "metric": found.metric, "mean": found.mean, "languages": dict(found.scores), "step": found.step, "steps": found.steps,
-            "seconds": round(found.seconds, 1),
+            "seconds": round(found.seconds, 1), "dropped": found.dropped,
         }  # fmt: skip
         (self.folder / LOG).replace(output / LOG)
         partial = output / f"{REPORT}.partial"
@@ -261,7 +264,7 @@ class FineTuning:
             tqdm.write(f"xlmr: {text}", file=sys.stderr)
 
 
-def build(opened: Checkpoint, lesson: Lesson[Any, Any, Any], settings: Settings) -> tuple[Learner, Any]:
+def build(opened: Checkpoint, lesson: Lesson, settings: Settings) -> tuple[Learner, Any]:
     """The model with a new head, what does not learn frozen; and its adapters, if it has some."""
     torch.manual_seed(settings.seed)
     encoder = load(opened)
@@ -283,7 +286,7 @@ def set_dropout(encoder: Encoder, share: float) -> None:
     for module in encoder.modules():
         if isinstance(module, nn.Dropout):
             module.p = share
-        if hasattr(module, "attention_dropout"):
+        if isinstance(module, Layer):
             module.attention_dropout = share
 
 

@@ -6,14 +6,16 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass
+from math import inf
 from typing import Any
 
-import numpy as np
-
 from xlmr.config import Config
-from xlmr.errors import BadInput, BadLine
+from xlmr.errors import BadInput
 from xlmr.examples import Asked, Classified, Example, Tagged, read_asked, read_classified, read_tagged
+from xlmr.examples import labels as labels_of
 from xlmr.heads import iob
+from xlmr.heads.classes import MULTI, REGRESSION
+from xlmr.tasks import answering, extractors
 from xlmr.tokenizer import Tokenizer
 from xlmr.training.finetuning import classes
 from xlmr.training.finetuning.answers import Answering
@@ -22,17 +24,12 @@ from xlmr.training.finetuning.lessons import Lesson
 from xlmr.training.finetuning.settings import ANSWER, CLASSIFY, TAG, Settings
 from xlmr.training.finetuning.tags import Tagging
 
-SHOWN = 8
-"""Labels that an error names."""
-WINDOW = 384
-"""Tokens of a window of a context, unless told otherwise: transformers' `run_qa`."""
-
 
 @dataclass(frozen=True, slots=True)
 class Subject:
     """What is learnt, and from what."""
 
-    lesson: Lesson[Any, Any, Any]
+    lesson: Lesson
     train: Sequence[Any]
     dev: Sequence[Any]
     said: Mapping[str, Any]
@@ -50,7 +47,7 @@ def prepare(config: Config, tokenizer: Tokenizer, train: Sequence[str], dev: Seq
     if not train:
         raise BadInput("no examples to learn from; name at least one file")
     learnt, asked = ([example for source in sources for example in read(source, settings)] for sources in (train, dev))
-    longest = min(config.longest, settings.longest or (WINDOW if settings.task == ANSWER else config.longest))
+    longest = min(config.longest, settings.longest or (answering.LONGEST if settings.task == ANSWER else config.longest))
     lesson = teach(tokenizer, longest, learnt, asked, settings)
     digest = hashlib.sha256()
     for example in (*learnt, None, *asked):
@@ -67,29 +64,20 @@ def _counted(examples: Sequence[Example]) -> dict[str, int]:
 
 
 def _classified(source: str, settings: Settings) -> Any:
-    return read_classified(source, multi=settings.problem == classes.MULTI)
+    return read_classified(source, multi=settings.problem == MULTI)
 
 
 def _classification(
     tokenizer: Tokenizer, longest: int, train: Sequence[Classified], dev: Sequence[Classified], settings: Settings
 ) -> Classification:
-    labels = classes.labels_of(train, settings.problem)
-    if settings.problem == classes.REGRESSION:
-        for example in (*train, *dev):
-            classes.number(example)
-    else:
-        for example in dev:
-            refuse_unknown(example.labels, labels, example.where)
+    labels = classes.found_in(train, settings.problem)
+    for example in (*train, *dev):
+        if settings.problem == REGRESSION:
+            labels_of.number(example)
+        else:
+            labels_of.check(example, labels)
     weights = classes.balanced(train, labels) if settings.balanced else None
     return Classification(tokenizer, longest, settings.problem, labels, weights)
-
-
-def refuse_unknown(found: Sequence[str], labels: Sequence[str], where: str) -> None:
-    """Raises BadLine where a label is none of those that are learnt."""
-    for label in found:
-        if label not in labels:
-            known = ", ".join(map(repr, labels[:SHOWN])) + (" …" if len(labels) > SHOWN else "")
-            raise BadLine(f"{where}: found the label {label!r}, wanted one of those of the training data: {known}")
 
 
 # -- tagging --
@@ -97,32 +85,22 @@ def refuse_unknown(found: Sequence[str], labels: Sequence[str], where: str) -> N
 
 def _tagging(tokenizer: Tokenizer, longest: int, train: Sequence[Tagged], dev: Sequence[Tagged], settings: Settings) -> Tagging:
     labels = tags_of(train)
-    for example in dev:
-        refuse_unknown(example.tags, labels, example.where)
-    if iob.is_iob(labels):
-        for example in train:
-            _refuse_broken(example)
+    for example in (*train, *dev):
+        labels_of.check(example, labels)
+        if iob.is_iob(labels):
+            labels_of.check_iob(example)
     return Tagging(tokenizer, longest, labels, words=settings.words, chain=settings.chain)
 
 
-def tags_of(examples: Sequence[Tagged]) -> list[str]:
-    """The tags there are, in their order; of names also those that IOB2 has beside them. Raises BadInput where there is only one."""
+def tags_of(examples: Sequence[Tagged]) -> tuple[str, ...]:
+    """The tags there are; of spans also those that IOB2 has beside them. Raises BadInput where there is only one."""
     found = {tag for of in examples for tag in of.tags}
     if len(found) < 2:
-        raise BadInput(f"{examples[0].where} and all after it: every tag is {next(iter(found))!r}; wanted two or more")
+        raise BadInput(f"{examples[0].where} and all after it: every tag is {found.pop()!r}; wanted two or more")
     if iob.is_iob(found):
-        found |= {f"{kind}-{label}" for tag in found for own, label in [iob.parts(tag)] if own in "BI" and "-" in tag for kind in "BI"}
-    return sorted(found)
-
-
-def _refuse_broken(of: Tagged) -> None:
-    place = iob.broken(of.tags)
-    if place is not None:
-        before = of.tags[place - 1] if place else "the sentence's beginning"
-        raise BadLine(
-            f"{of.where}: word {place + 1} of the sentence, {of.words[place]!r}, is tagged {of.tags[place]!r} after {before}; wanted IOB2, "
-            f"in which B-{iob.parts(of.tags[place])[1]} begins a span"
-        )
+        kinds = {tag.partition("-")[1:] for tag in found if tag != "O"}
+        found |= {kind + "".join(label) for label in kinds for kind in "BI"}
+    return labels_of.inferred(found)
 
 
 # -- answers --
@@ -131,11 +109,12 @@ def _refuse_broken(of: Tagged) -> None:
 def _answering(tokenizer: Tokenizer, longest: int, train: Sequence[Asked], dev: Sequence[Asked], settings: Settings) -> Answering:
     if not any(of.answers for of in train):
         raise BadInput(f"{train[0].where} and all after it: no question has an answer; wanted some that have")
-    return Answering(tokenizer, longest, stride=settings.stride, span=settings.span)
+    threshold = extractors.THRESHOLD if any(not of.answers for of in train) else inf
+    return Answering(tokenizer, longest, stride=settings.stride, span=settings.span, threshold=threshold)
 
 
 Read = Callable[[str, Settings], Any]
-Teach = Callable[[Tokenizer, int, Sequence[Any], Sequence[Any], Settings], Lesson[Any, Any, Any]]
+Teach = Callable[[Tokenizer, int, Sequence[Any], Sequence[Any], Settings], Lesson]
 TASKS: Mapping[str, tuple[Read, Teach]] = {
     CLASSIFY: (_classified, _classification),
     TAG: (lambda source, settings: read_tagged(source), _tagging),

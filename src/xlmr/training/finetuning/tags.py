@@ -13,17 +13,19 @@ from torch.nn.utils.rnn import pad_sequence
 
 from xlmr.checkpoint.attachments import Attachment
 from xlmr.config import Config
-from xlmr.errors import BadInput, BadLine
+from xlmr.evaluation import scoring
+from xlmr.evaluation.reports import Scored
 from xlmr.examples import Tagged
 from xlmr.heads import crf, iob
+from xlmr.heads.crf import Crf
 from xlmr.heads.pieces import Word
-from xlmr.tasks import tagging
+from xlmr.tasks import taggers, tagging
 from xlmr.tokenizer import Tokenizer
 from xlmr.training.finetuning import lessons
 from xlmr.training.finetuning.chains import Chain
 from xlmr.training.finetuning.lessons import Given, Row
 
-FIRST, MEAN = "first", "mean"
+FIRST, MEAN = taggers.POOLINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,6 @@ class Tagging:
     def __init__(self, tokenizer: Tokenizer, longest: int, labels: Sequence[str], *, words: str = FIRST, chain: bool = False) -> None:
         """`words` says whose state a word's is: its first piece's or the mean of them; `chain` learns a CRF."""
         self.tokenizer, self.longest, self.labels, self.words, self.chain = tokenizer, longest, tuple(labels), words, chain
-        self.entities = iob.is_iob(self.labels)
-        self.metric = "span f1" if self.entities else "accuracy"
         self._index = {label: i for i, label in enumerate(self.labels)}
 
     def head(self, config: Config, dropout: float) -> Head:
@@ -115,8 +115,11 @@ class Tagging:
         assert isinstance(head, Head)
         emissions = head(_pooled(states, given)).cpu().numpy()
         cuts = np.cumsum([len(goal.tags) for goal in given.goals])[:-1]
-        decode = crf.decoder(len(self.labels), _arrays(head.chain), iob.constraints(self.labels) if self.entities else None)
-        return [decode(of) for of in np.split(emissions, cuts)]
+        chain, allowed = _numpy(head.chain), iob.constraints(self.labels)
+        if chain is None and allowed is None:
+            return [[*map(int, of.argmax(1))] for of in np.split(emissions, cuts)]
+        field = chain or crf.independent(len(self.labels))
+        return [[*map(int, crf.viterbi(field, of, allowed))] for of in np.split(emissions, cuts)]
 
     def join(self, examples: Sequence[Tagged], rows: Sequence[Row[Goal]], predicted: Sequence[list[int]]) -> list[list[str]]:
         """The tags of each sentence."""
@@ -125,9 +128,15 @@ class Tagging:
             found[row.example] += [self.labels[tag] for tag in tags]
         return found
 
-    def score(self, examples: Sequence[Tagged], predictions: Sequence[Sequence[str]]) -> dict[str, float]:
-        """The metric, of each language."""
-        raise NotImplementedError
+    def score(self, examples: Sequence[Tagged], predictions: Sequence[Sequence[str]]) -> Scored:
+        """F1 of spans; of other tags accuracy."""
+        return scoring.tags(examples, predictions, self.labels)
+
+    def collapsed(self, examples: Sequence[Tagged], predictions: Sequence[Sequence[str]]) -> str | None:
+        """What to say where every word is given the same tag, and should not be."""
+        said = {tag for tags in predictions for tag in tags}
+        wanted = {tag for of in examples for tag in of.tags}
+        return f"every word is tagged {said.pop()!r}" if len(said) == 1 < len(wanted) else None
 
     def weights(self, head: nn.Module) -> dict[str, np.ndarray]:
         """By the names of `tensors`."""
@@ -136,7 +145,14 @@ class Tagging:
     def attachments(self, head: nn.Module) -> Mapping[str, Attachment]:
         """Whose state a word's is, and the CRF."""
         assert isinstance(head, Head)
-        raise NotImplementedError
+        return {taggers.NAME: taggers.pack(self.words, _numpy(head.chain))}
+
+
+def _numpy(chain: Chain | None) -> Crf | None:
+    """A CRF as it decodes."""
+    if chain is None:
+        return None
+    return Crf(*(of.detach().float().cpu().numpy() for of in (chain.transitions, chain.start, chain.end)))
 
 
 def _parts(words: Sequence[Word], room: int) -> Iterator[range]:
