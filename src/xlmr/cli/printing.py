@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
-from math import prod
+from math import isfinite, prod
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -314,13 +314,13 @@ def _made(facts: dict[str, Any]) -> str:
 
 
 def share(of: float) -> str:
-    """A share of one in five characters: 0.123, or 1e-05 where that would be nothing."""
-    return f"{of:.3f}" if of >= 0.0005 or not of else f"{of:.0e}"
+    """A share of one in five characters: 0.123, or 1e-05 where that would be nothing; what is less than nothing has its sign before it."""
+    return f"{of:.3f}" if abs(of) >= 0.0005 or not of else f"{of:.0e}"
 
 
 def bar(share: float) -> str:
     """A share of one, drawn in eighths of a character."""
-    eighths = round(share * BAR * 8)
+    eighths = round(max(0.0, share) * BAR * 8) if isfinite(share) else 0
     drawn = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8]
     return click.style(f"{drawn:{BAR}.{BAR}}", fg="cyan")
 
