@@ -31,6 +31,7 @@ SUFFIX = ".safetensors"
 NAMES = ("calibration", "languages", "tagging", "answering")
 """Those there are: what makes vectors of texts comparable, the classifier of languages, and what Hugging Face's files have no place for in
 a head that tags words or finds answers."""
+OF_HEADS = ("tagging", "answering")
 MOST_ARRAYS = 256
 LARGEST_FACTS = 1 << 20
 """Characters of JSON."""

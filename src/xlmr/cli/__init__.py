@@ -13,7 +13,7 @@ from typing import NoReturn
 import click
 
 import xlmr
-from xlmr.cli import embedding, evaluation, fitting, heads, language, mapping, masked, models, training
+from xlmr.cli import embedding, evaluation, finetuning, fitting, heads, language, mapping, masked, models, training
 from xlmr.cli.options import SETTINGS
 from xlmr.cli.terminal import prepare, visible
 from xlmr.errors import XlmrError
@@ -64,7 +64,7 @@ def commands() -> None:
 
 COMMANDS = (
     masked.fill_mask, masked.score, embedding.embed, embedding.align, language.language, mapping.draw,
-    heads.classify, heads.tag, heads.answer, evaluation.evaluate, fitting.fit,
+    heads.classify, heads.tag, heads.answer, evaluation.evaluate, fitting.fit, finetuning.finetune,
     training.pretrain, models.import_model, models.info,
 )  # fmt: skip
 for command in COMMANDS:

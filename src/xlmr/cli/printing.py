@@ -6,8 +6,8 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
-from math import prod
-from typing import Any, TypeVar
+from math import isfinite, prod
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import numpy as np
@@ -37,6 +37,10 @@ from xlmr.tasks.tuned import COMMANDS
 from xlmr.tokenizer.vocabulary import MASK, SPACE
 from xlmr.writers import jsonl
 from xlmr.writers.jsonl import dumped as dumped
+
+if TYPE_CHECKING:
+    from xlmr.training.finetuning.runs import Tuned
+    from xlmr.training.finetuning.seeding import Seeded
 
 R = TypeVar("R")
 
@@ -128,6 +132,22 @@ def retrieved(found: Retrieved) -> str:
 def evaluated_json(found: Evaluated) -> dict[str, Any]:
     """The same, as `evaluate --json` has it."""
     return {**asdict(found), "mean": found.mean}
+
+
+def tuned(found: Tuned) -> str:
+    """What a fine-tuning has made, for people."""
+    rows = [f"  {code:8}{share(of)} {bar(of)} {_named(code)}".rstrip() for code, of in found.scores.items()]
+    head = f"  {found.metric} on the development data, after step {found.step:,} of {found.steps:,}"
+    scores = [head, *rows, f"  {'mean':8}{share(found.mean)}"] if found.mean is not None else []
+    left = [f"  left out, as the encoder is another now: {', '.join(found.dropped)}"] if found.dropped else []
+    return "\n".join([click.style(str(found.folder), bold=True), *scores, f"  {found.seconds:,.0f} seconds", *left])
+
+
+def seeded(found: Seeded) -> str:
+    """The same of several seeds, with mean and spread."""
+    rows = [f"  {of.folder}  {share(of.mean) if of.mean is not None else ''}".rstrip() for of in found.runs.values()]
+    said = [f"  mean {found.spread[0]:.3f}, standard deviation {found.spread[1]:.3f}"] if found.spread else []
+    return "\n".join([tuned(found.best), "", *rows, *said])
 
 
 def embedding(text: str, found: np.ndarray | Parts | Embedded[list[Language]]) -> str:
@@ -294,13 +314,13 @@ def _made(facts: dict[str, Any]) -> str:
 
 
 def share(of: float) -> str:
-    """A share of one in five characters: 0.123, or 1e-05 where that would be nothing."""
-    return f"{of:.3f}" if of >= 0.0005 or not of else f"{of:.0e}"
+    """A share of one in five characters: 0.123, or 1e-05 where that would be nothing; what is less than nothing has its sign before it."""
+    return f"{of:.3f}" if abs(of) >= 0.0005 or not of else f"{of:.0e}"
 
 
 def bar(share: float) -> str:
     """A share of one, drawn in eighths of a character."""
-    eighths = round(share * BAR * 8)
+    eighths = round(max(0.0, share) * BAR * 8) if isfinite(share) else 0
     drawn = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8]
     return click.style(f"{drawn:{BAR}.{BAR}}", fg="cyan")
 

@@ -20,6 +20,7 @@ try:
     import torch
     from torch import Tensor, nn
     from torch.nn import functional as F
+    from torch.utils.checkpoint import checkpoint as checkpoint_of
 except ImportError:
     raise MissingExtra("train", "the PyTorch runtime") from None
 
@@ -197,6 +198,8 @@ class Encoder(nn.Module):
         self.embeddings = Embeddings(config)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.head = Head(config) if head else None
+        self.checkpointing = False
+        """Whether training works a layer out again for its gradient, instead of keeping what it made (Chen et al. 2016)."""
 
     def forward(self, packed: Packed, layers: Sequence[int] = (-1,)) -> list[Tensor]:
         """States `[tokens, width]` after each asked layer; 0 is the embeddings, -1 the last. Stops after the highest.
@@ -206,7 +209,10 @@ class Encoder(nn.Module):
         asked = [depth(layer, self.config) for layer in layers]
         states = [self.embeddings(packed.ids, packed.positions)]
         for layer in self.layers[: max(asked, default=0)]:
-            states.append(layer(states[-1], packed.buckets))
+            if self.checkpointing and self.training:
+                states.append(checkpoint_of(layer, states[-1], packed.buckets, use_reentrant=False))
+            else:
+                states.append(layer(states[-1], packed.buckets))
         return [states[i] for i in asked]
 
     def logits(self, states: Tensor) -> Tensor:
@@ -270,11 +276,17 @@ class Layer(nn.Module):
 
     def attend(self, x: Tensor, buckets: Sequence[Bucket]) -> Tensor:
         """What each token reads from the tokens of its own sequence, `[tokens, width]`."""
-        parts = (self.query, self.key, self.value)
-        qkv = F.linear(x, torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts]))
+        qkv = self._qkv(x)
         inside = qkv.split([bucket.size for bucket in buckets])
         read = [self._attend_bucket(of, bucket) for of, bucket in zip(inside, buckets, strict=True)]
         return torch.cat(read) if read else qkv[:, : x.shape[1]]  # of no tokens too every weight has a gradient, which processes wait for
+
+    def _qkv(self, x: Tensor) -> Tensor:
+        """Query, key and value side by side, `[tokens, 3 x width]`: in one product, unless one of them has become more than a matrix."""
+        parts = (self.query, self.key, self.value)
+        if any(type(part) is not nn.Linear for part in parts):  # an adapter
+            return torch.cat([part(x) for part in parts], -1)
+        return F.linear(x, torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts]))
 
     def _attend_bucket(self, qkv: Tensor, bucket: Bucket) -> Tensor:
         padded = qkv if bucket.places is None else qkv.index_select(0, bucket.places)

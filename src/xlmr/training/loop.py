@@ -1,6 +1,7 @@
 """The one training loop: steps, schedule, precision, several processes, log, resumption.
 
-What is learnt is the `Task`'s affair; the loop asks it for a step's parts and their losses.
+What is learnt is the `Task`'s affair; the loop asks it for a step's parts and their losses. The state is saved by the clock, and
+after every measurement.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from torch.optim import Optimizer
 from tqdm import tqdm
 
 from xlmr.errors import BadRecipe
-from xlmr.training import states
+from xlmr.training import boards, states
+from xlmr.training.boards import Board
 
 KEPT = ("step", "seconds", "skipped", "sums", "summed")  # of the progress, in the state
 SKIPS = 20  # steps whose gradient is not finite, one after another, before the run stops
@@ -42,8 +44,12 @@ class Task(Protocol):
         """What to descend, such that the mean over processes of the sum over parts is the step's loss; and its addends to log."""
         ...
 
-    def evaluate(self) -> dict[str, Any]:
-        """Scores on held-out data, for the log."""
+    def evaluate(self, step: int) -> dict[str, Any]:
+        """Scores on held-out data after so many steps, for the log."""
+        ...
+
+    def enough(self) -> bool:
+        """Whether the run may end here, before its plan; asked after each `evaluate`."""
         ...
 
     def state(self) -> dict[str, Any]:
@@ -63,8 +69,9 @@ class Plan:
     identity: str
     """What must be the same for a run to be resumed."""
     steps: int
-    tokens: int
-    """Tokens a step, for the progress bar."""
+    size: int
+    """Of a step in `unit`, for the progress bar and the log."""
+    unit: str = "tokens"
     warmup: int
     decay: int
     """Last steps, in which the rate falls to 0."""
@@ -73,6 +80,10 @@ class Plan:
     evaluate: int
     minutes: float
     seed: int
+    trunk: bool = True
+    """Whether the state before the decay is kept, from which a longer run can go on."""
+    board: Path | None = None
+    """Where TensorBoard's files go; None: into the folder."""
 
     def rate(self, step: int) -> float:
         """Share of the full rate: linear warm-up, constant, linear decay (Hägele et al. 2024)."""
@@ -101,10 +112,11 @@ def train(task: Task, optimisers: Sequence[Optimizer], plan: Plan, accelerator: 
     task.model = model
     full = [[group["lr"] for group in optimiser.param_groups] for optimiser in optimisers]
     progress = _resume(task, optimisers, plan, accelerator) if resume else _begin(plan)
-    bar = tqdm(total=plan.steps * plan.tokens, initial=progress.step * plan.tokens, unit="tok", unit_scale=True,
+    bar = tqdm(total=plan.steps * plan.size, initial=progress.step * plan.size, unit=f" {plan.unit}", unit_scale=True,
                disable=not accelerator.is_main_process, smoothing=0.02, mininterval=often())  # fmt: skip
+    board = Board(plan.board or plan.folder / boards.NAME, progress.step) if accelerator.is_main_process else None
     saved = started = time.monotonic()
-    while progress.step < plan.steps:
+    while progress.step < plan.steps and not (progress.step and task.enough()):
         step = progress.step
         _set_rates(optimisers, full, plan.rate(step))
         torch.manual_seed(hash((plan.seed, step, accelerator.process_index)) & 0x7FFFFFFF)  # dropout's
@@ -115,16 +127,25 @@ def train(task: Task, optimisers: Sequence[Optimizer], plan: Plan, accelerator: 
         for name, value in losses.items():
             progress.sums[name] = progress.sums.get(name, 0.0) + value
         progress.summed += 1
-        bar.update(plan.tokens)
+        bar.update(plan.size)
         last = progress.step == plan.steps
         if progress.step % plan.log == 0 or last:
-            _log(plan, progress, accelerator, bar)
-        if progress.step % plan.evaluate == 0 or last:
-            _write(plan, accelerator, {"step": progress.step, "heldout": task.evaluate()})
-        if progress.step == plan.steps - plan.decay or last or _due(accelerator, saved, plan.minutes):
+            _log(plan, progress, accelerator, board, bar)
+        measured = progress.step % plan.evaluate == 0 or last
+        if measured and (heldout := task.evaluate(progress.step)):
+            _write(plan, board, {"step": progress.step, "heldout": heldout})
+        if (plan.trunk and progress.step == plan.steps - plan.decay) or measured or _due(accelerator, saved, plan.minutes):
             _save(task, optimisers, plan, accelerator, progress)
             saved = time.monotonic()
     bar.close()
+    if board:
+        board.close()
+
+
+def say(accelerator: Accelerator, text: str) -> None:
+    """A line on standard error, beside the progress bar, once for all processes."""
+    if accelerator.is_main_process:
+        tqdm.write(f"xlmr: {text}", file=sys.stderr)
 
 
 def follow(losses: Iterator[float], title: str, steps: int) -> None:
@@ -161,6 +182,7 @@ def _step(task: Task, optimisers: Sequence[Any], plan: Plan, accelerator: Accele
         progress.skipped += 1
         if progress.skipped >= SKIPS:
             raise BadRecipe(f"step {step}: the gradient was not finite {SKIPS} times in a row; lower the rate, or look at the data")
+        say(accelerator, f"step {step}: the gradient is not finite, so the step changes nothing ({progress.skipped} in a row)")
     for optimiser in optimisers:
         optimiser.zero_grad()
     return {name: float(accelerator.reduce(value, "mean")) for name, value in sums.items()}
@@ -202,7 +224,7 @@ def _resume(task: Task, optimisers: Sequence[Optimizer], plan: Plan, accelerator
             raise BadRecipe(f"{plan.folder / 'trunk'}: not there, so the run cannot be made longer; it holds the state before the decay")
         found, raw = trunk, states.read_progress(trunk)
     if raw["identity"] != plan.identity:
-        raise BadRecipe(f"{found} is of another recipe; resume it with its own, or choose another output folder")
+        raise BadRecipe(f"{found} is of another recipe, or of other data; resume it with its own, or choose another output folder")
     if raw["steps"] != plan.steps and raw["step"] > plan.steps - plan.decay:
         raise BadRecipe(f"{found} is at step {raw['step']}, and the shorter run's rate would fall from step {plan.steps - plan.decay} on; "
                         "wanted more tokens")  # fmt: skip
@@ -212,7 +234,7 @@ def _resume(task: Task, optimisers: Sequence[Optimizer], plan: Plan, accelerator
     accelerator.wait_for_everyone()  # nothing is moved that another process reads
     if accelerator.is_main_process:
         _cut_log(plan.folder / "log.jsonl", progress.step)
-        if progress.step == plan.steps - plan.decay:  # in case the run was killed between state and trunk
+        if plan.trunk and progress.step == plan.steps - plan.decay:  # in case the run was killed between state and trunk
             _keep_trunk(found, plan.folder / "trunk")
     return progress
 
@@ -223,7 +245,7 @@ def _save(task: Task, optimisers: Sequence[Optimizer], plan: Plan, accelerator: 
         raw = {"identity": plan.identity, "steps": plan.steps, "decay": plan.decay, "task": task.state()}
         raw |= {name: getattr(progress, name) for name in KEPT}
         states.save(plan.folder / "state", accelerator.unwrap_model(task.model), optimisers, raw)
-        if progress.step == plan.steps - plan.decay:
+        if plan.trunk and progress.step == plan.steps - plan.decay:
             _keep_trunk(plan.folder / "state", plan.folder / "trunk")
     accelerator.wait_for_everyone()
 
@@ -236,20 +258,29 @@ def _keep_trunk(state: Path, trunk: Path) -> None:
     states.replace(copy, trunk)
 
 
-def _log(plan: Plan, progress: Progress, accelerator: Accelerator, bar: Any) -> None:
+def _log(plan: Plan, progress: Progress, accelerator: Accelerator, board: Board | None, bar: Any) -> None:
     losses = {name: round(total / progress.summed, 6) for name, total in progress.sums.items()}
     progress.sums, progress.summed = {}, 0
-    line = {"step": progress.step, "tokens": progress.step * plan.tokens, **losses, "rate": plan.rate(progress.step - 1),
+    line = {"step": progress.step, plan.unit: progress.step * plan.size, **losses, "rate": plan.rate(progress.step - 1),
             "seconds": round(progress.seconds, 1)}  # fmt: skip
-    _write(plan, accelerator, line)
+    _write(plan, board, line)
     bar.set_postfix({name: f"{value:.3f}" for name, value in losses.items()}, refresh=False)
 
 
-def _write(plan: Plan, accelerator: Accelerator, line: Mapping[str, Any]) -> None:
-    if accelerator.is_main_process:
+def _write(plan: Plan, board: Board | None, line: Mapping[str, Any]) -> None:
+    """A line of the log; the process that has the board writes it."""
+    if board:
+        board.add(line)
         plan.folder.mkdir(parents=True, exist_ok=True)
         with (plan.folder / "log.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(line) + "\n")
+            log.write(json.dumps(finite(line), allow_nan=False) + "\n")
+
+
+def finite(value: Any) -> Any:
+    """The same, as JSON can say it: None for a number that is none, or is infinite."""
+    if isinstance(value, Mapping):
+        return {name: finite(of) for name, of in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _cut_log(path: Path, step: int) -> None:

@@ -84,7 +84,7 @@ def plan(recipe: Recipe) -> loop.Plan:
     fixed = {k: v for k, v in recipes.dump(recipe).items() if k not in IDENTITY_FREE}
     fixed["optimiser"] = {k: v for k, v in fixed["optimiser"].items() if k != "tokens"}
     return loop.Plan(folder=Path(recipe.output), identity=hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest(),
-                     steps=steps, tokens=recipe.objective.batch, warmup=round(of.warmup / recipe.objective.batch),
+                     steps=steps, size=recipe.objective.batch, warmup=round(of.warmup / recipe.objective.batch),
                      decay=round(of.decay * steps),
                      clip=of.clip, log=recipe.log, evaluate=recipe.evaluate, minutes=recipe.minutes, seed=recipe.seed)  # fmt: skip
 
@@ -125,7 +125,7 @@ class Pretraining:
         return masked + self.recipe.objective.contrast * contrast, {"masked": masked, "contrast": contrast}
 
     @torch.inference_mode()
-    def evaluate(self) -> dict[str, Any]:
+    def evaluate(self, step: int) -> dict[str, Any]:
         """Nats per hidden piece on held-out lines, over all pieces of the vocabulary: the mean of the languages, and each."""
         losses = Losses(self.encoder.eval(), self.recipe.objective.temperature)
         scores = {}
@@ -134,6 +134,10 @@ class Pretraining:
             scores[language] = float(losses(given)[0]) / len(given.targets)
         self.encoder.train()
         return {"loss": sum(scores.values()) / max(1, len(scores)), "languages": {k: round(v, 4) for k, v in scores.items()}}
+
+    def enough(self) -> bool:
+        """Never: a run goes to its end."""
+        return False
 
     def state(self) -> dict[str, Any]:
         """How far the sampler has read, and of what text."""

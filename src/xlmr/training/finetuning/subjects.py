@@ -1,0 +1,123 @@
+"""From files of examples to what a run learns: read, held against each other, the labels found."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from math import inf
+from typing import Any
+
+from xlmr.config import Config
+from xlmr.errors import BadInput
+from xlmr.examples import Asked, Classified, Example, Tagged, read_asked, read_classified, read_tagged
+from xlmr.examples import labels as labels_of
+from xlmr.heads import iob
+from xlmr.heads.classes import MULTI, REGRESSION
+from xlmr.tasks import answering, extractors
+from xlmr.tokenizer import Tokenizer
+from xlmr.training.finetuning import classes
+from xlmr.training.finetuning.answers import Answering
+from xlmr.training.finetuning.classes import Classification
+from xlmr.training.finetuning.lessons import Lengths, Lesson
+from xlmr.training.finetuning.settings import ANSWER, CLASSIFY, TAG, Settings
+from xlmr.training.finetuning.tags import Tagging
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is learnt, and from what."""
+
+    lesson: Lesson
+    train: Sequence[Any]
+    dev: Sequence[Any]
+    said: Mapping[str, Any]
+    """Where the examples come from, and how many there are of each language and label."""
+    digest: str
+    """What tells these examples from others."""
+
+
+def prepare(config: Config, tokenizer: Tokenizer, train: Sequence[str], dev: Sequence[str], settings: Settings) -> Subject:
+    """Read the examples of some sources, `FILE` or `LANG=FILE` each, and find out what there is to learn.
+
+    Raises BadInput where there is nothing to learn or to learn from, BadLine, with file and line, where an example is not as it must be.
+    """
+    read, teach = TASKS[settings.task]
+    if not train:
+        raise BadInput("no examples to learn from; name at least one file")
+    learnt, asked = ([example for source in sources for example in read(source, settings)] for sources in (train, dev))
+    served = min(config.longest, answering.LONGEST) if settings.task == ANSWER else config.longest
+    lengths = Lengths(min(config.longest, settings.longest or served), served)
+    lesson = teach(tokenizer, lengths, learnt, asked, settings)
+    digest = hashlib.sha256()
+    for example in (*learnt, None, *asked):
+        digest.update(repr(example and astuple(example)[:-1]).encode())
+    said = {"train": list(train), "dev": list(dev), "examples": len(learnt), "languages": _counted(learnt), "labels": lesson.labels}
+    return Subject(lesson, learnt, asked, said, digest.hexdigest())
+
+
+def _counted(examples: Sequence[Example]) -> dict[str, int]:
+    return dict(Counter(example.language for example in examples))
+
+
+# -- classification --
+
+
+def _classified(source: str, settings: Settings) -> Any:
+    return read_classified(source, multi=settings.problem == MULTI)
+
+
+def _classification(
+    tokenizer: Tokenizer, lengths: Lengths, train: Sequence[Classified], dev: Sequence[Classified], settings: Settings
+) -> Classification:
+    labels = classes.found_in(train, settings.problem)
+    for example in (*train, *dev):
+        if settings.problem == REGRESSION:
+            labels_of.number(example)
+        else:
+            labels_of.check(example, labels)
+    weights = classes.balanced(train, labels) if settings.balanced else None
+    return Classification(tokenizer, lengths, settings.problem, labels, weights)
+
+
+# -- tagging --
+
+
+def _tagging(tokenizer: Tokenizer, lengths: Lengths, train: Sequence[Tagged], dev: Sequence[Tagged], settings: Settings) -> Tagging:
+    labels = tags_of(train)
+    for example in (*train, *dev):
+        labels_of.check(example, labels)
+        if iob.is_iob(labels):
+            labels_of.check_iob(example)
+    return Tagging(tokenizer, lengths, labels, words=settings.words, chain=settings.chain)
+
+
+def tags_of(examples: Sequence[Tagged]) -> tuple[str, ...]:
+    """The tags there are; of spans also those that IOB2 has beside them. Raises BadInput where there is only one."""
+    found = {tag for of in examples for tag in of.tags}
+    if len(found) < 2:
+        raise BadInput(f"{examples[0].where} and all after it: every tag is {found.pop()!r}; wanted two or more")
+    if iob.is_iob(found):
+        kinds = {tag.partition("-")[1:] for tag in found if tag != "O"}
+        found |= {kind + "".join(label) for label in kinds for kind in "BI"}
+    return labels_of.inferred(found)
+
+
+# -- answers --
+
+
+def _answering(tokenizer: Tokenizer, lengths: Lengths, train: Sequence[Asked], dev: Sequence[Asked], settings: Settings) -> Answering:
+    if not any(of.answers for of in train):
+        raise BadInput(f"{train[0].where} and all after it: no question has an answer; wanted some that have")
+    threshold = extractors.THRESHOLD if any(not of.answers for of in train) else inf
+    return Answering(tokenizer, lengths, stride=settings.stride, span=settings.span, threshold=threshold)
+
+
+Read = Callable[[str, Settings], Any]
+Teach = Callable[[Tokenizer, Lengths, Sequence[Any], Sequence[Any], Settings], Lesson]
+TASKS: Mapping[str, tuple[Read, Teach]] = {
+    CLASSIFY: (_classified, _classification),
+    TAG: (lambda source, settings: read_tagged(source), _tagging),
+    ANSWER: (lambda source, settings: read_asked(source), _answering),
+}
