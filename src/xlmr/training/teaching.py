@@ -49,7 +49,7 @@ def teach(of: Table, batch: Batch, first: int) -> Batch:
     """
     whole = [np.where(targets >= 0, targets, ids) for ids, targets in zip(batch.ids, batch.targets, strict=True)]
     told = np.stack([_vector(of, ids[ids >= first]) for ids in whole]) if whole else np.zeros((0, of.pieces.shape[1]), np.float32)
-    pairs = told[: 2 * batch.pairs].reshape(batch.pairs, 2, -1)
+    pairs = told[: 2 * batch.pairs].reshape(batch.pairs, 2, told.shape[1])
     for pair in pairs:
         pair[:] = normalize(pair.sum(0))
     return replace(batch, told=told)
