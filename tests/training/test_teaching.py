@@ -77,7 +77,7 @@ def test_the_lesson_is_one_less_the_cosine_with_what_is_said_of_the_first_token(
         (states,) = losses.encoder(inputs(Batch([ids], [np.full(len(ids), -1)], 0), CONFIG, CPU).packed)
         said = losses.says(states[0]).detach().numpy()
         total += 1 - float(said @ told / np.linalg.norm(said) / np.linalg.norm(told))
-    assert float(losses(given)[2]) == pytest.approx(total, abs=1e-5)
+    assert losses(given)[2].item() == pytest.approx(total, abs=1e-5)
 
 
 def test_seated_rows_lie_in_the_columns_that_varied_least_and_the_rest_of_the_table_stays(table: Table) -> None:
