@@ -1,3 +1,4 @@
+import gzip
 import lzma
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,14 @@ def test_filler_is_read_only_where_prose_is_short(data: Path, tmp_path: Path) ->
     write(tmp_path / "filler" / "en.txt.xz", ["File not found"])
     assert [line.text for line in corpus.read(Data(folder=str(tmp_path), filler_below=10))] == ["a long enough line of prose"]
     assert len(list(corpus.read(Data(folder=str(tmp_path), filler_below=10_000)))) == 2
+
+
+@pytest.mark.parametrize(("name", "opened"), [("en.txt", open), ("en.txt.gz", gzip.open), ("en.txt.xz", lzma.open)])
+def test_text_may_be_packed_or_not(tmp_path: Path, name: str, opened) -> None:
+    with opened(tmp_path / name, "wt", encoding="utf-8") as file:
+        file.write("a line of prose\n\nand another\n")
+    found = list(corpus.read(Data(folder=str(tmp_path), filler_below=0)))
+    assert [(line.language, line.text) for line in found] == [("en", "a line of prose"), ("en", "and another")]
 
 
 def test_a_cap_keeps_the_same_ids_in_every_language(data: Path) -> None:
@@ -81,7 +90,7 @@ def test_a_packed_file_cut_short_is_named(tmp_path: Path) -> None:
     write(tmp_path / "en.txt.xz", [f"line {i}" for i in range(1_000)])
     whole = (tmp_path / "en.txt.xz").read_bytes()
     (tmp_path / "en.txt.xz").write_bytes(whole[:-100])
-    with pytest.raises(BadRecipe, match=r"en\.txt\.xz: not readable as UTF-8 text packed by xz"):
+    with pytest.raises(BadRecipe, match=r"en\.txt\.xz: not readable as UTF-8 text, packed as \.xz"):
         list(corpus.read(Data(folder=str(tmp_path))))
 
 
@@ -94,7 +103,7 @@ def test_a_file_that_is_not_packed_or_not_utf8_is_named(tmp_path: Path, content:
 
 def test_a_row_without_a_tab_is_told_where(tmp_path: Path) -> None:
     write(tmp_path / "parallel" / "tales" / "en.tsv.xz", ["t1\ta cat", "a dog"])
-    with pytest.raises(BadRecipe, match=r"en\.tsv\.xz, line 2 of those that are not empty: found 'a dog', wanted id, tab, text"):
+    with pytest.raises(BadRecipe, match=r"en\.tsv, line 2 of those that are not empty: found 'a dog', wanted id, tab, text"):
         list(corpus.read(Data(folder=str(tmp_path), parallel=("tales",))))
 
 

@@ -94,7 +94,7 @@ def test_losses_find_picks_and_pairs_wherever_packing_puts_them(pairs: int) -> N
     ids = list(map(np.array, ([0, 7, 49, 9, 2], [0, 8, 2], [0, 4, 5, 49, 2], [0, 49, 6, 2], [0, 11, 49, 13, 14, 2])))
     targets = [np.where(of == 49, 20 + i, -1) for i, of in enumerate(ids)]
     with torch.no_grad():
-        masked, contrasted = Losses(encoder, 0.1)(inputs(Batch(ids, targets, pairs), CONFIG, CPU))
+        masked, contrasted, _ = Losses(encoder, 0.1)(inputs(Batch(ids, targets, pairs), CONFIG, CPU))
     encoder.requires_grad_(False)
     alone, vectors = 0.0, []
     for of, wanted in zip(ids, targets, strict=True):
@@ -150,7 +150,7 @@ def test_a_part_may_be_empty() -> None:
     losses, batch = remembering(1, memory=0)
     empty = batch.part(5, 6)
     assert not empty.ids
-    masked, contrasted = losses(inputs(empty, CONFIG, CPU))
+    masked, contrasted, _ = losses(inputs(empty, CONFIG, CPU))
     assert masked == contrasted == 0
     (masked + contrasted).backward()  # the other processes wait for each of its gradients
     assert not [name for name, of in losses.named_parameters() if of.grad is None]

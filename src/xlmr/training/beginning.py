@@ -23,7 +23,7 @@ from xlmr.config import Config
 from xlmr.errors import BadCheckpoint, BadRecipe
 from xlmr.runtimes.torch import Encoder, build, export, load
 from xlmr.tokenizer import from_sentencepiece
-from xlmr.training import corpus, loop, neighbours, static, vocabulary
+from xlmr.training import corpus, loop, neighbours, static, teaching, vocabulary
 from xlmr.training.corpus import Corpus, Line
 from xlmr.training.examples import Pieces
 from xlmr.training.recipes import Recipe
@@ -44,7 +44,9 @@ def prepare(recipe: Recipe, start: str | None) -> None:
     seeds = {"corpus": corpus.digest(text), "seed": recipe.seed}
     if start is not None:
         of: dict[str, Any] = {"weights": _weights_of(start)}
-        keep(folder / "start", of, lambda partial: _save(load(xlmr.checkpoint.open(start)), data, partial))
+        if recipe.teacher.columns:
+            of |= {"teacher": asdict(recipe.teacher), "rows": teaching.identity(recipe.teacher.model)}
+        keep(folder / "start", of, lambda partial: _save(_go_on(recipe, start, text), data, partial))
         return
     config = _config(recipe, tokenizer.get_vocab_size())
     of = seeds | {"config": asdict(config), "static": {**asdict(recipe.static), "languages": None}}
@@ -104,6 +106,10 @@ def _check(recipe: Recipe, config: Config) -> None:
         raise BadRecipe(f"[objective] longest is {of.longest}, wanted 8 to the {config.longest} tokens of the model")
     if not -config.layers - 1 <= of.layer <= config.layers:
         raise BadRecipe(f"[objective] layer is {of.layer}, wanted {-config.layers - 1} to {config.layers}: the model has so many layers")
+    if recipe.teacher.columns > config.width // 2 or (recipe.teacher.columns and not recipe.teacher.model):
+        raise BadRecipe(
+            f"[teacher] columns is {recipe.teacher.columns}, wanted at most half the model's width, {config.width}, and a model"
+        )
 
 
 def _save(encoder: Encoder, data: Path, to: Path) -> None:
@@ -146,6 +152,15 @@ def _vocabulary(recipe: Recipe, start: str | None, train: list[Line]) -> bytes:
 
 
 # -- weights --
+
+
+def _go_on(recipe: Recipe, start: str, text: Corpus) -> Encoder:
+    """A checkpoint, perhaps with its teacher's rows in some columns of its table."""
+    encoder = load(xlmr.checkpoint.open(start))
+    if recipe.teacher.columns:
+        counts = np.bincount(text.tokens, minlength=encoder.config.vocabulary)
+        teaching.seat(encoder, teaching.find(recipe.teacher.model, encoder.config), counts, recipe.teacher.columns, recipe.teacher.share)
+    return encoder
 
 
 def _make_static(recipe: Recipe, config: Config, text: Corpus) -> Encoder:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import lzma
+import re
+import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import safe_open
@@ -19,6 +23,9 @@ from xlmr.evaluation.benchmarks import Line as Line
 from xlmr.training.recipes import Data
 
 PROSE = "prose"
+OPENED: Mapping[str, Callable[..., Any]] = {"": open, ".xz": lzma.open, ".gz": gzip.open}
+"""How a text file may be packed; of two copies the first is read."""
+TEXT = re.compile(r"([^.]+)\.(?:txt|tsv)(?:\.xz|\.gz)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +59,13 @@ def read(data: Data) -> Iterator[Line]:
         if not data.languages or language in data.languages:
             yield from _prose(folder, language, data.filler_below)
             for name in sets:
-                yield from _parallel(folder / "parallel" / name / f"{language}.tsv.xz", language, name, data.cap)
+                yield from _parallel(folder / "parallel" / name / f"{language}.tsv", language, name, data.cap)
 
 
 def found_languages(folder: Path, sets: Sequence[str]) -> list[str]:
     """Codes of the files there are."""
     places = [folder, folder / "filler", *(folder / "parallel" / name for name in sets)]
-    return sorted({path.name.split(".")[0] for place in places for path in place.glob("*.t??.xz")})
+    return sorted({found[1] for place in places if place.is_dir() for path in place.iterdir() if (found := TEXT.fullmatch(path.name))})
 
 
 def key(text: str) -> str:
@@ -131,11 +138,11 @@ def _batched(tokenize: Callable[[list[str]], list[list[int]]], lines: Sequence[L
 
 def _prose(folder: Path, language: str, filler_below: int) -> Iterator[Line]:
     size = 0
-    for text in _texts(folder / f"{language}.txt.xz"):
+    for text in _texts(folder / f"{language}.txt"):
         size += len(text.encode())
         yield Line(language, PROSE, "", text)
     if size < filler_below:
-        for text in _texts(folder / "filler" / f"{language}.txt.xz"):
+        for text in _texts(folder / "filler" / f"{language}.txt"):
             yield Line(language, PROSE, "", text)
 
 
@@ -156,12 +163,16 @@ def _row(path: Path, number: int, row: str) -> tuple[str, str]:
 
 
 def _texts(path: Path) -> Iterator[str]:
-    if path.exists():
-        try:
-            with lzma.open(path, "rt", encoding="utf-8", newline="\n") as lines:
-                yield from (text for line in lines if (text := line.rstrip("\n")))
-        except (lzma.LZMAError, EOFError, UnicodeError) as error:
-            raise BadRecipe(f"{path}: not readable as UTF-8 text packed by xz ({error})") from None
+    """The lines of a file that are not empty, as it is or packed; none where there is no such file."""
+    for packed, opened in OPENED.items():
+        where = path.with_name(path.name + packed)
+        if where.exists():
+            try:
+                with opened(where, "rt", encoding="utf-8", newline="\n") as lines:
+                    yield from (text for line in lines if (text := line.rstrip("\n")))
+            except (lzma.LZMAError, gzip.BadGzipFile, zlib.error, EOFError, UnicodeError) as error:
+                raise BadRecipe(f"{where}: not readable as UTF-8 text{f', packed as {packed}' * bool(packed)} ({error})") from None
+            return
 
 
 def draw(text: str) -> int:

@@ -42,12 +42,15 @@ class Batch:
     targets: list[np.ndarray]
     """int64 `[tokens]` each: the hidden piece, -1 where nothing is to be predicted."""
     pairs: int
+    told: np.ndarray | None = None
+    """What each sequence means, float32 `[sequences, size]`, where a teacher says it."""
 
     def part(self, index: int, parts: int) -> Batch:
         """One of several parts; pairs and other sequences are dealt out in turn."""
         rows = [row for pair in range(index, self.pairs, parts) for row in (2 * pair, 2 * pair + 1)]
         rows += range(2 * self.pairs + index, len(self.ids), parts)
-        return Batch([self.ids[i] for i in rows], [self.targets[i] for i in rows], len(range(index, self.pairs, parts)))
+        told = None if self.told is None else self.told[rows]
+        return Batch([self.ids[i] for i in rows], [self.targets[i] for i in rows], len(range(index, self.pairs, parts)), told)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What is learnt: masked pieces (MLM, TLM), and that translations lie together (contrast)."""
+"""What is learnt: masked pieces (MLM, TLM), that translations lie together (contrast), and what a teacher says of a text."""
 
 from __future__ import annotations
 
@@ -29,6 +29,10 @@ class Inputs:
     """int64 `[2, pairs]`: packed rows that are translations of each other."""
     all_pairs: int
     """Of all processes: each has every so many-th."""
+    begins: Tensor
+    """int64 `[rows]`: the packed tokens that are `<s>`."""
+    told: Tensor | None = None
+    """What a teacher says of each packed row, `[rows, size]`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +52,10 @@ def inputs(batch: Batch, config: Config, device: torch.device, *, all_pairs: int
     picks = np.flatnonzero(targets >= 0)
     place = np.argsort(order)
     pairs = place[: 2 * batch.pairs].reshape(-1, 2).T
-    at, wanted, paired = (torch.from_numpy(np.ascontiguousarray(of)).to(device) for of in (picks, targets[picks], pairs))
-    return Inputs(packed.to(device), at, wanted, paired, batch.pairs if all_pairs is None else all_pairs)
+    begins = np.cumsum([0, *(len(batch.ids[i]) for i in order)])[:-1]
+    at, wanted, paired, first = (torch.from_numpy(np.ascontiguousarray(of)).to(device) for of in (picks, targets[picks], pairs, begins))
+    told = None if batch.told is None else torch.from_numpy(batch.told[order]).to(device)
+    return Inputs(packed.to(device), at, wanted, paired, batch.pairs if all_pairs is None else all_pairs, first, told)
 
 
 def frequencies(corpus: Corpus, size: int) -> np.ndarray:
@@ -79,14 +85,18 @@ class Losses(nn.Module):
     memory: Tensor
     remembered: Tensor
 
-    def __init__(self, encoder: Encoder, temperature: float, layer: int = -1, memory: int = 0) -> None:
+    def __init__(self, encoder: Encoder, temperature: float, layer: int = -1, memory: int = 0, told: int = 0) -> None:
+        """`told` is how many numbers a teacher's vectors have; 0: there is none."""
         super().__init__()
         self.encoder, self.temperature, self.layer = encoder, temperature, layer
+        self.says = nn.Linear(encoder.config.width, told) if told else None
+        """From the last state of `<s>` to what the teacher says. It is learnt, and left behind when the model is done."""
         self.register_buffer("memory", torch.zeros(memory, encoder.config.width))
         self.register_buffer("remembered", torch.zeros((), dtype=torch.int64))
 
-    def forward(self, given: Inputs, negatives: Negatives | None = None) -> tuple[Tensor, Tensor]:
-        """The sum over picks of the cross-entropy in nats, and the mean contrastive loss over all processes' pairs."""
+    def forward(self, given: Inputs, negatives: Negatives | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """The sum over picks of the cross-entropy in nats, the mean contrastive loss over all processes' pairs, and the sum over rows of
+        how far the cosine of what is said and what was told is from 1."""
         states, contrasted = self.encoder(given.packed, (-1, self.layer))
         transformed = self.encoder.transform(states.index_select(0, given.picks))
         matrix, bias = self.encoder.output_table()
@@ -95,7 +105,13 @@ class Losses(nn.Module):
         else:
             masked = sampled_softmax(transformed, given.targets, matrix, bias, negatives)
         hidden = torch.zeros_like(given.packed.ids, dtype=torch.bool).index_fill(0, given.picks, True)
-        return masked, self._contrast(pool(contrasted, given.packed, hidden), given)
+        contrast = self._contrast(pool(contrasted, given.packed, hidden), given)
+        return masked, contrast, self._lesson(states.index_select(0, given.begins), given)
+
+    def _lesson(self, states: Tensor, given: Inputs) -> Tensor:
+        if self.says is None or given.told is None:
+            return states.sum() * 0
+        return (1 - F.cosine_similarity(self.says(states).float(), given.told, dim=-1)).sum()
 
     def _contrast(self, vectors: Tensor, given: Inputs) -> Tensor:
         a, b = (_everywhere(vectors[rows], given.all_pairs) for rows in given.pairs)

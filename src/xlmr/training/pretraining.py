@@ -1,10 +1,11 @@
-"""A pretraining run: MLM, TLM and contrast on the one loop, from what `beginning` has made."""
+"""A pretraining run: MLM, TLM, contrast and a teacher on the one loop, from what `beginning` has made."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from xlmr.checkpoint.folder import TOKENIZER
 from xlmr.errors import BadRecipe
 from xlmr.evaluation import benchmarks
 from xlmr.runtimes.torch import Encoder, export, load
-from xlmr.training import beginning, corpus, loop, recipes
+from xlmr.training import beginning, corpus, loop, recipes, teaching
 from xlmr.training.corpus import Corpus
 from xlmr.training.examples import Batch, Examples
 from xlmr.training.objectives import Inputs, Losses, Negatives, draw_negatives, frequencies, inputs
@@ -54,21 +55,27 @@ def run(recipe: Recipe, *, start: str | None = None, resume: bool = False) -> Pa
     tokenizer, text = beginning.open_tokenizer(folder / "data" / TOKENIZER), corpus.load(folder / "data" / beginning.CORPUS)
     encoder = load(xlmr.checkpoint.open(folder / "start"))
     task = Pretraining(recipe, encoder, text, tokenizer, accelerator)
-    loop.train(task, optimisers(encoder, recipe), plan(recipe), accelerator, resume=resume)
+    loop.train(task, optimisers(task.losses, recipe), plan(recipe), accelerator, resume=resume)
     if accelerator.is_main_process:
         xlmr.checkpoint.save(folder / "model", encoder.config, export(encoder), tokenizer=folder / "data" / TOKENIZER)
     return folder / "model"
 
 
-def optimisers(encoder: Encoder, recipe: Recipe) -> list[Optimizer]:
+SAYS = 8.0
+"""Times the rate, of what is left behind in the end: it begins at random, and what it says of the encoder should be right soon."""
+
+
+def optimisers(losses: Losses, recipe: Recipe) -> list[Optimizer]:
     """AdamW for all, or for all but the layers' matrices, which Muon then has (Jordan 2024; scaled as Liu et al. 2025)."""
     of = recipe.optimiser
-    named = dict(encoder.named_parameters())
+    named = dict(losses.encoder.named_parameters())
     words = [name for name in named if name.endswith("words.weight")]
     matrices = [name for name in named if named[name].ndim == 2 and not name.startswith("embeddings.") and name not in words]
     rest = [name for name in named if name not in words and name not in matrices]
     groups = [{"params": [named[name] for name in words], "lr": of.rate * of.embeddings, "weight_decay": 0.0},
               {"params": [named[name] for name in rest], "lr": of.rate, "weight_decay": 0.0}]  # fmt: skip
+    if losses.says is not None:
+        groups.append({"params": [*losses.says.parameters()], "lr": of.rate * SAYS, "weight_decay": 0.0})
     inside = [named[name] for name in matrices]
     if not of.muon:
         groups.append({"params": inside, "lr": of.rate, "weight_decay": of.weight_decay})
@@ -90,12 +97,14 @@ def plan(recipe: Recipe) -> loop.Plan:
 
 
 class Pretraining:
-    """The `loop.Task` of MLM, TLM and contrast."""
+    """The `loop.Task` of MLM, TLM, contrast and a teacher."""
 
     def __init__(self, recipe: Recipe, encoder: Encoder, data: Corpus, tokenizer: tokenizers.Tokenizer, accelerator: Accelerator) -> None:
         self.recipe, self.encoder, self.device = recipe, encoder, accelerator.device
         of = recipe.objective
-        self.model: torch.nn.Module = Losses(encoder, of.temperature, of.layer, of.memory)
+        self.teacher = teaching.find(recipe.teacher.model, encoder.config) if recipe.teacher.model else None
+        self.losses = Losses(encoder, of.temperature, of.layer, of.memory, self.teacher.pieces.shape[1] if self.teacher else 0)
+        self.model: torch.nn.Module = self.losses
         self.corpus_digest = corpus.digest(data)
         pieces = beginning.look_at(tokenizer)
         self.examples = Examples(data, pieces, encoder.config, recipe.objective, recipe.seed)
@@ -103,9 +112,13 @@ class Pretraining:
         self.heldout = _heldout_batches(Path(recipe.output) / "data" / beginning.HELDOUT, tokenizer, self.examples)
         self.full_from = plan(recipe).steps * (1 - recipe.optimiser.full_softmax)
 
-    def parts(self, step: int, process: int, processes: int) -> Iterator[tuple[Inputs, Negatives | None, int]]:
-        """This process's parts, with the negatives and the number of predictions in the whole step."""
+    def parts(self, step: int, process: int, processes: int) -> Iterator[tuple[Inputs, Negatives | None, int, int]]:
+        """This process's parts, with the negatives and the numbers of predictions and of sequences in the whole step."""
         batch = self.examples.batch(step)
+        if self.teacher is not None:
+            batch = teaching.teach(self.teacher, batch, self.examples.pieces.first)
+        if not self.recipe.objective.contrast:
+            batch = replace(batch, pairs=0)
         count = max(1, sum(int((of >= 0).sum()) for of in batch.targets))
         of = self.recipe.objective
         sampled = of.negatives > 0 and step < self.full_from
@@ -115,14 +128,17 @@ class Pretraining:
         for i in range(parts):
             part = batch.part(i, parts)
             own = part.part(process, processes)
-            yield inputs(own, self.encoder.config, self.device, all_pairs=part.pairs), negatives, count
+            yield inputs(own, self.encoder.config, self.device, all_pairs=part.pairs), negatives, count, len(batch.ids)
 
-    def loss(self, part: tuple[Inputs, Negatives | None, int], processes: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """The part's share of the mean cross-entropy in nats and of the contrastive loss."""
-        given, negatives, count = part
-        masked, contrast = self.model(given, negatives)
-        masked, contrast = processes * masked / count, contrast / self.recipe.optimiser.accumulate
-        return masked + self.recipe.objective.contrast * contrast, {"masked": masked, "contrast": contrast}
+    def loss(self, part: tuple[Inputs, Negatives | None, int, int], processes: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The part's share of the mean cross-entropy in nats, of the contrastive loss and of the teacher's."""
+        given, negatives, count, rows = part
+        masked, contrast, told = self.model(given, negatives)
+        addends = {"masked": processes * masked / count, "contrast": contrast / self.recipe.optimiser.accumulate}
+        if self.teacher is not None:
+            addends["told"] = processes * told / rows
+        weights = {"masked": 1.0, "contrast": self.recipe.objective.contrast, "told": self.recipe.teacher.weight}
+        return torch.stack([weights[name] * of for name, of in addends.items()]).sum(), addends
 
     @torch.inference_mode()
     def evaluate(self, step: int) -> dict[str, Any]:

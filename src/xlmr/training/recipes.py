@@ -135,6 +135,20 @@ class Objective:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Teacher:
+    """A calibration of text vectors that the encoder learns from (`training.teaching`); it needs the vocabulary of the run."""
+
+    model: str = ""
+    """Beside whose weights it lies: a folder, or `small`; empty: none."""
+    weight: float = 3.0
+    """Of its loss."""
+    columns: int = 0
+    """Of the table, that begin as its rows; only where the run goes on from a model."""
+    share: float = 0.3
+    """Of the table's variance, that those then have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Optimiser:
     """AdamW, with Muon for the matrices inside the layers where `muon` is above 0."""
 
@@ -180,11 +194,12 @@ class Recipe:
     static: Static = field(default_factory=Static)
     neighbours: Neighbours = field(default_factory=Neighbours)
     objective: Objective = field(default_factory=Objective)
+    teacher: Teacher = field(default_factory=Teacher)
     optimiser: Optimiser = field(default_factory=Optimiser)
 
 
 SECTIONS = {"data": Data, "vocabulary": Vocabulary, "sizes": Sizes, "static": Static, "neighbours": Neighbours, "objective": Objective,
-            "optimiser": Optimiser}  # fmt: skip
+            "teacher": Teacher, "optimiser": Optimiser}  # fmt: skip
 
 
 def read(path: Path) -> Recipe:
@@ -218,7 +233,7 @@ RANGES: dict[Range, str] = {
     ABOVE_ZERO: "static.temperature neighbours.temperature objective.temperature optimiser.clip",
     SHARE: "vocabulary.coverage neighbours.parallel neighbours.hidden objective.parallel objective.tlm objective.masked "
     "objective.tlm_masked objective.whole_word objective.joined optimiser.decay optimiser.full_softmax",
-    BELOW_ONE: "sizes.dropout",
+    BELOW_ONE: "sizes.dropout teacher.share",
     ANY: "objective.layer seed",
 }
 """Which fields must lie where; the others are `NOT_NEGATIVE`."""
