@@ -54,6 +54,13 @@ def test_labels_are_those_of_transformers(problem: str, tuned: Callable[..., Pat
     np.testing.assert_allclose(scores(xlmr.load(folder, threads=1).classify(TEXTS), TOPICS), wanted, atol=2e-5)
 
 
+def test_each_runtime_gives_the_same_labels(tuned: Callable[..., Path]) -> None:
+    pytest.importorskip("torch")
+    folder = tuned(CLASSIFIER, TOPICS)
+    one, other = (scores(xlmr.load(folder, threads=1, runtime=name).classify(TEXTS), TOPICS) for name in ("onnx", "torch"))
+    np.testing.assert_allclose(one, other, atol=2e-5)
+
+
 def test_pairs_are_read_and_cut_as_by_transformers(tuned: Callable[..., Path]) -> None:
     folder = tuned(CLASSIFIER, TOPICS, problem="regression")
     np.testing.assert_allclose(scores(xlmr.load(folder, threads=1).classify(PAIRS), TOPICS), theirs(folder, PAIRS), atol=2e-5)

@@ -137,27 +137,27 @@ def _report(
         raise click.UsageError(f"--plot is {plot.name!r}; wanted a name that ends in .svg.")
     import xlmr
     from xlmr import writers
-    from xlmr.cli import printing, reports
-    from xlmr.evaluation import finetuned, mistakes
+    from xlmr.cli import printing, reporting
+    from xlmr.evaluation import examination, mistakes
     from xlmr.examples import sources
 
     with writers.appearing(plot) if plot else nullcontext() as file:
         loaded, source = xlmr.load(**model), sources.code(source)
         if confused:
             mistakes.check(task, loaded)
-        examples = finetuned.read(task, loaded, data, among_in(languages))
+        examples = examination.read(task, loaded, data, among_in(languages))
         counted = partial(printing.progress, elsewhere=True)
-        found = finetuned.EVALUATIONS[task](loaded, examples, source=source, counted=counted, **options)
+        found = examination.EVALUATIONS[task](loaded, examples, source=source, counted=counted, **options)
         if file:
-            file.write(reports.picture(found.report, by, model["source"]))
+            file.write(reporting.picture(found.report, by, model["source"]))
     confusions = mistakes.confusions(found) if confused else None
     wrong = mistakes.worst(found, worst) if worst else None
     if as_json:
-        say(printing.dumped({**reports.as_json(found.report), **reports.mistakes_json(confusions, wrong)}))
+        say(printing.dumped({**reporting.as_json(found.report), **reporting.mistakes_json(confusions, wrong)}))
         return
-    for line in reports.table(found.report) if as_table else reports.for_people(found.report):
+    for line in reporting.table(found.report) if as_table else reporting.for_people(found.report):
         say(line)
-    for line in [*([] if confusions is None else reports.confusions(confusions)), *([] if wrong is None else reports.worst(wrong))]:
+    for line in [*([] if confusions is None else reporting.confusions(confusions)), *([] if wrong is None else reporting.worst(wrong))]:
         say(line)
 
 

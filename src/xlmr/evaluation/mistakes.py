@@ -11,7 +11,7 @@ import numpy as np
 from xlmr.encoder import Encoder
 from xlmr.errors import BadInput
 from xlmr.evaluation import scoring
-from xlmr.evaluation.finetuned import Evaluation
+from xlmr.evaluation.examination import Evaluation
 from xlmr.examples import Asked, Classified, Example, Tagged
 from xlmr.heads.classes import SINGLE
 from xlmr.tasks import classification
@@ -41,6 +41,8 @@ class Mistake:
     """How sure it is."""
     text: str
     """The text, and behind a tab its pair or context; words with spaces between them."""
+    words: tuple[str, ...]
+    """Those that have tags; none of other tasks."""
     wanted: tuple[str, ...]
     """Labels, tags, or answers that would be right."""
     found: tuple[str, ...]
@@ -76,9 +78,10 @@ def worst(of: Evaluation[Classified] | Evaluation[Tagged] | Evaluation[Asked], m
 
 
 def _mistake(of: Evaluation[Classified] | Evaluation[Tagged] | Evaluation[Asked], i: int) -> Mistake:
-    example = of.examples[i]
+    example: Example = of.examples[i]
     score, sure = float(of.report.each[i]), float(of.confidence[i])
-    return Mistake(example.language, example.where, score, sure, _text(example), _wanted(example), of.found[i])
+    words = example.words if isinstance(example, Tagged) else ()
+    return Mistake(example.language, example.where, score, sure, _text(example), words, _wanted(example), of.found[i])
 
 
 def _text(example: Example) -> str:

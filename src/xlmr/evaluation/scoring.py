@@ -13,6 +13,7 @@ from itertools import chain
 
 import numpy as np
 
+from xlmr.errors import BadInput
 from xlmr.evaluation.reports import Scored, Statistic
 from xlmr.examples import UNDETERMINED, Asked, Classified, Tagged
 from xlmr.examples import labels as labels_of
@@ -109,8 +110,10 @@ def check_labels(examples: Iterable[Classified], known: Sequence[str]) -> None:
         labels_of.check(example, known)
 
 
-def check_numbers(examples: Iterable[Classified]) -> None:
-    """Raises as `numbers`."""
+def check_numbers(examples: Iterable[Classified], known: Sequence[str]) -> None:
+    """Raises as `numbers`; and BadInput where the head has several numbers, with one name each."""
+    if len(known) != 1:
+        raise BadInput(f"the model's head gives {len(known)} numbers for a text, {', '.join(known)}; wanted one")
     for example in examples:
         labels_of.number(example)
 

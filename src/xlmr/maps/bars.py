@@ -24,13 +24,15 @@ ROW, TITLE, GAP = 18.0, 26.0, 10.0
 """Heights: of a bar, of a group's title, between groups."""
 LONGEST, THICK = 200.0, 12.0
 """Of a bar."""
-LABEL, NAME, VALUE = 58.0, 128.0, 52.0
+LABEL, NAME, VALUE = 70.0, 150.0, 52.0
 """Widths beside the bars: of codes, of names, of numbers."""
 COLUMN = LABEL + NAME + LONGEST + VALUE + 24
-MARGIN, HEAD = 24.0, 64.0
+MARGIN, HEAD = 24.0, 58.0
+LETTER = 12.0
+"""The width of one of the title, about."""
 ROWS = 40
 """Bars in a column, about."""
-LETTERS = 18
+LETTERS = 21
 """Of a language's name."""
 STYLE = """
 .group{font-weight:600}.name,.value{fill:var(--dim)}.value{text-anchor:end}.whisker{stroke:var(--ink);stroke-width:1.2;fill:none}
@@ -66,18 +68,21 @@ def drawn(title: str, caption: str, groups: Mapping[str, Sequence[Bar]], mean: f
     """The file. The same groups give the same bytes."""
     columns = _columns(groups)
     width = len(columns) * COLUMN + 2 * MARGIN
-    height = HEAD + max(sum(_height(groups[name]) for name in column) for column in columns) + MARGIN
+    lines = svg.broken([caption], int((width - 2 * MARGIN) / svg.LETTERS))
+    head = HEAD + len(lines) * svg.LINE
+    height = head + max(sum(_height(groups[name]) for name in column) for column in columns) + MARGIN
     root = Element("svg", {"xmlns": "http://www.w3.org/2000/svg", "lang": "en", "role": "img", "aria-labelledby": "title desc"})
     root.attrib |= {"viewBox": f"0 0 {width:g} {height:g}", **svg.numbers(width=width, height=height)}
-    svg.text_in(root, "title", title, id="title")
+    svg.text_in(root, "title", svg.shown(title, svg.TITLE), id="title")
     svg.text_in(root, "desc", caption, id="desc")
     svg.text_in(root, "style", svg.STYLE + STYLE)
     SubElement(root, "rect", {"class": "back"}, width="100%", height="100%")
-    svg.text_in(root, "text", title, {**svg.numbers(x=MARGIN, y=30), "class": "head"})
-    svg.text_in(root, "text", caption, {**svg.numbers(x=MARGIN, y=50), "class": "caption"})
+    svg.text_in(root, "text", svg.shown(title, int((width - 2 * MARGIN) / LETTER)), {**svg.numbers(x=MARGIN, y=32), "class": "head"})
+    for i, line in enumerate(lines):
+        svg.text_in(root, "text", line, {**svg.numbers(x=MARGIN, y=HEAD - 6 + i * svg.LINE), "class": "caption"})
     colours = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(groups)}
     for i, column in enumerate(columns):
-        place = SubElement(root, "g", transform=f"translate({MARGIN + i * COLUMN:g} {HEAD:g})")
+        place = SubElement(root, "g", transform=f"translate({MARGIN + i * COLUMN:g} {head:g})")
         _draw(place, {name: groups[name] for name in column}, colours, mean)
     return ElementTree.tostring(root, "unicode").encode() + b"\n"
 

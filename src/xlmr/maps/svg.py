@@ -51,7 +51,7 @@ def drawn(of: Map) -> bytes:
     look = looks(languages)
     columns = -(-len(languages) // int(height // ROW))
     width = SIDE + GAP + columns * COLUMN
-    caption = _broken(of.caption, int((width - 2 * MARGIN) / LETTERS))
+    caption = broken(of.caption, int((width - 2 * MARGIN) / LETTERS))
     total = HEAD + height + LINE * (len(caption) + 1.5)
     root = Element("svg", {"xmlns": "http://www.w3.org/2000/svg", "lang": "en", "role": "img", "aria-labelledby": "title desc"})
     root.attrib |= {"viewBox": f"0 0 {width:g} {total:g}", **numbers(width=width, height=total)}
@@ -156,7 +156,7 @@ def _legend(languages: Mapping[str, Sequence[int]], look: Mapping[str, Look], co
     return root
 
 
-def _broken(caption: Iterable[str], letters: int) -> list[str]:
+def broken(caption: Iterable[str], letters: int) -> list[str]:
     """Sentences in lines that fit."""
     return [line for said in caption for line in wrap(said, letters)]
 

@@ -31,6 +31,8 @@ NAMES = {
 """Of metrics, for people; the others are called as they are."""
 TEXT = 160
 """Characters of a text shown to people."""
+BESIDE = "  ‖  "
+"""Between the two texts of a pair."""
 SHOWN = 20
 """Confusions shown to people."""
 
@@ -160,11 +162,17 @@ def confusions(found: Sequence[Confusion]) -> Iterator[str]:
 
 def worst(found: Sequence[Mistake]) -> Iterator[str]:
     """The worst examples, for people."""
-    yield click.style("worst examples", bold=True)
+    yield click.style("worst examples", bold=True) + ("" if found else "  none: all answers are right")
     for of in found:
         yield f"  {visible(of.where)}  {of.language}, score {of.score:.3f}, sure {printing.share(of.confidence)}"
-        yield f"    {visible(_shortened(of.text))}"
-        yield f"    wanted {_listed(of.wanted)}; found {_listed(of.found)}"
+        yield f"    {visible(_shortened(of.text.replace(chr(9), BESIDE)))}"
+        yield f"    {_corrected(of) if of.words else f'wanted {_listed(of.wanted)}; found {_listed(of.found)}'}"
+
+
+def _corrected(of: Mistake) -> str:
+    """The words whose tags are wrong: what was wanted, and what was found."""
+    sides = zip(of.words, of.wanted, of.found, strict=True)
+    return visible(_shortened("; ".join(f"{word} {wanted} → {found}" for word, wanted, found in sides if wanted != found)))
 
 
 def _listed(of: Sequence[str]) -> str:

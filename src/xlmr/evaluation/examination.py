@@ -1,4 +1,4 @@
-"""Fine-tuned models asked about labelled examples: the report, and what was answered, so that mistakes can be looked at.
+"""Fine-tuned models examined with labelled examples: the report, and what was answered, so that mistakes can be looked at.
 
 All examples and their answers are held. What is wrong with the data is told before the model is asked.
 """
@@ -109,7 +109,7 @@ PROBLEMS: Mapping[str, Problem] = {
         scoring.choices,
     ),
     classes.REGRESSION: Problem(
-        lambda examples, known: scoring.check_numbers(examples),
+        scoring.check_numbers,
         lambda labels: (repr(labels[0].score),),
         lambda labels: 1.0,  # it says nothing of that
         lambda examples, found, known: scoring.numbers(examples, [float(number) for (number,) in found]),
