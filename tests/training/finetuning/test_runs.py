@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from made_up import log, losses
 from safetensors import safe_open
 from tuners import CLASSIFIER, EXTRACTOR, TAGGER
@@ -23,7 +24,7 @@ from xlmr import checkpoint
 from xlmr.checkpoint import attachments
 from xlmr.checkpoint.attachments import Attachment
 from xlmr.errors import BadInput, BadRecipe
-from xlmr.evaluation.finetuned import EVALUATIONS, read
+from xlmr.evaluation.examination import EVALUATIONS, read
 from xlmr.training import boards, loop
 from xlmr.training.finetuning import runs
 from xlmr.training.finetuning.runs import Tuned
@@ -144,13 +145,14 @@ def test_pairs_of_texts_are_measured_as_they_are_served(tune: Tune, tmp_path: Pa
     assert {*found.scores} == {"und"}
 
 
-def test_a_report_lies_beside_the_model_and_nothing_of_the_run_is_left(made: Made) -> None:
+def test_a_report_lies_beside_the_model_and_nothing_of_the_run_is_left(made: Made, tiny: Path) -> None:
     found = made("tag")
     report = json.loads((found.folder / runs.REPORT).read_text(encoding="utf-8"))
     assert (report["task"], report["metric"], report["mean"], report["languages"]) == ("tag", "f1", found.mean, dict(found.scores))
     assert report["data"]["examples"] == 48
     assert report["data"]["languages"] == {"en": 48}
     assert report["settings"]["batch"] == 8
+    assert (report["model"], report["revision"]) == (str(tiny), None)
     assert not (found.folder / runs.RUN).exists()
     assert [line["step"] for line in log(found.folder) if "heldout" in line] == [3, 6, 9, 12]
     assert [line["step"] for line in log(found.folder) if "loss" in line] == [*range(1, 13)]
@@ -433,9 +435,26 @@ def test_every_number_of_the_log_is_on_the_board(tune: Tune, tmp_path: Path, mon
     assert xlmr.load(found.folder, threads=1).classify("the cat")
 
 
-def test_weights_are_kept_in_float32_whatever_they_are_worked_in(made: Made) -> None:
-    with safe_open(made("tag").folder / "model.safetensors", "np") as stored:
+@pytest.fixture
+def another_precision() -> Iterator[None]:
+    """accelerate keeps one precision for a whole process."""
+    AcceleratorState._reset_state()
+    yield
+    AcceleratorState._reset_state()
+
+
+@pytest.mark.usefixtures("another_precision")
+def test_bf16_learns_about_the_same_and_is_kept_and_measured_in_float32(
+    tune: Tune, made: Made, dev: Callable[[str], list[str]], tmp_path: Path
+) -> None:
+    found = tune(tmp_path / "half", "tag", chain=True, dropout=0.0, epochs=1, precision="bf16")
+    with safe_open(found.folder / "model.safetensors", "np") as stored:
         assert {stored.get_slice(name).get_dtype() for name in stored.keys()} == {"F32"}  # noqa: SIM118
+    assert found.scores == served(found.folder, "tag", dev("tag"))
+    AcceleratorState._reset_state()
+    wanted = losses(made("tag", chain=True, dropout=0.0, epochs=1).folder)
+    assert losses(found.folder) == pytest.approx(wanted, abs=0.05)
+    assert losses(found.folder) != wanted
 
 
 def test_a_foreign_attachment_in_the_way_of_the_fingerprint_is_no_part_of_the_model(tiny: Path, tune: Tune, tmp_path: Path) -> None:
