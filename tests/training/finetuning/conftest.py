@@ -44,7 +44,7 @@ def tune(tiny: Path, write: Write) -> Tune:
     ) -> Tuned:
         train = [write(task, "en", 48)] if train is None else train
         dev = [write(task, "en", 12, 1), write(task, "de", 10, 1)] if dev is None else dev
-        settings = Settings(task=task, **({"epochs": 2, "batch": 8, "rate": 5e-3, "measurements": 4} | chosen))
+        settings = Settings(task=task, **({"epochs": 1, "batch": 8, "rate": 1e-2, "measurements": 3} | chosen))
         return runs.run({"source": model, "revision": None}, train, dev, output, settings, resume=resume)
 
     return run
