@@ -1,9 +1,10 @@
-"""The whole way: from examples to a folder that serves; killed, resumed, shared between processes."""
+"""The whole way: from examples to a folder that serves; in parts, and shared between processes."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from safetensors import safe_open
 from tuners import CLASSIFIER, EXTRACTOR, TAGGER
 
 import xlmr
+import xlmr.tokenizer
 from xlmr import checkpoint
 from xlmr.checkpoint import attachments
 from xlmr.checkpoint.attachments import Attachment
@@ -169,6 +171,21 @@ def _equal(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
     return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
 
 
+def test_a_model_with_sentencepieces_file_alone_has_a_tokenizer_json_in_the_end(
+    tiny: Path, tune: Tune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = (tiny / "tokenizer.json").read_bytes()
+    other = tmp_path / "model"
+    shutil.copytree(tiny, other)
+    (other / "sentencepiece.bpe.model").write_bytes(b"pieces")
+    (other / "tokenizer.json").unlink()
+    opened = xlmr.tokenizer.open(tiny)
+    monkeypatch.setattr(runs.tokenizers, "open", lambda folder: opened)
+    monkeypatch.setattr(runs, "from_sentencepiece", lambda content: {b"pieces": made.decode()}[content])
+    found = tune(tmp_path / "tuned", "tag", model=other)
+    assert (found.folder / "tokenizer.json").read_bytes() == made
+
+
 # -- which parameters learn --
 
 
@@ -241,105 +258,6 @@ def test_two_processes_give_what_one_does(tune: Tune, tiny: Path, write: Write, 
         assert {of for of in differ if not of.endswith("key.bias")} == set()  # whose gradient is nothing but rounding
         assert (output / name / runs.REPORT).exists()
         assert not (output / name / runs.RUN).exists()
-
-
-# -- killed and resumed --
-
-
-@pytest.mark.parametrize(
-    ("way", "chosen", "name", "calls"),
-    [
-        ("classify", {"keep": "best", "dropout": 0.1}, "_log", 4),
-        ("field", {"keep": "mean"}, "_save", 4),
-        ("answer", {"keep": "last"}, "_step", 4),
-        ("tag", {"keep": "mean"}, "_log", 6),
-        ("classify", {"keep": "best", "patience": 2, "epochs": 3, "measurements": 9, "rate": 1e-9}, "_step", 5),
-        ("adapters", {"keep": "best", "dropout": 0.1}, "_save", 4),
-    ],
-    ids=["best", "mean, between measurement and state", "last", "mean, at the end", "early end", "adapters"],
-)
-def test_a_killed_run_resumes_exactly(
-    tune: Tune, tmp_path: Path, killed: Callable[..., None], way: str, chosen: dict[str, Any], name: str, calls: int
-) -> None:
-    task, own = WAYS[way]
-    own = own | chosen
-    whole = tune(tmp_path / "whole", task, **own)
-    killed(lambda: tune(tmp_path / "killed", task, **own), name, calls)
-    assert (tmp_path / "killed" / runs.RUN / "state").exists()
-    again = tune(tmp_path / "killed", task, resume=True, **own)
-    assert log(again.folder) == log(whole.folder)
-    assert (again.scores, again.step, again.mean) == (whole.scores, whole.step, whole.mean)
-    for path in whole.folder.glob("*.safetensors"):
-        assert path.read_bytes() == (again.folder / path.name).read_bytes()
-
-
-@pytest.mark.parametrize("at", ["_save", "_report"], ids=["before the model", "before the report"])
-def test_a_run_that_was_killed_while_it_was_written_down_resumes(
-    tune: Tune, made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
-) -> None:
-    def die(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(runs.FineTuning, at, die)
-        with pytest.raises(KeyboardInterrupt):
-            tune(tmp_path / "model", "tag")
-    assert not (tmp_path / "model" / "config.json").exists()
-    again = tune(tmp_path / "model", "tag", resume=True)
-    assert log(again.folder) == log(made("tag").folder)
-    assert _equal(*(checkpoint.weights(checkpoint.open(folder)) for folder in (again.folder, made("tag").folder)))
-
-
-def test_a_folder_that_was_left_between_two_files_resumes(tune: Tune, made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole, seen = Path.replace, []
-
-    def counted(path: Path, target: Path) -> Path:
-        if path.parent.name == "model" and path.parent.parent.name == runs.RUN:
-            seen.append(path.name)
-            if len(seen) == 3:
-                raise KeyboardInterrupt
-        return whole(path, target)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Path, "replace", counted)
-        with pytest.raises(KeyboardInterrupt):
-            tune(tmp_path / "model", "tag")
-    with pytest.raises(BadInput, match="a run lies there too: --resume it"):
-        tune(tmp_path / "model", "tag")
-    again = tune(tmp_path / "model", "tag", resume=True)
-    assert {path.name for path in again.folder.iterdir()} == {path.name for path in made("tag").folder.iterdir()}
-    assert again.scores == made("tag").scores
-
-
-def test_a_run_ends_early_where_its_score_stays_and_has_kept_its_best(tune: Tune, tmp_path: Path) -> None:
-    found = tune(tmp_path / "model", "classify", patience=2, epochs=10, measurements=10, rate=1e-9)
-    measured = [line["step"] for line in log(found.folder) if "heldout" in line]
-    assert measured == [6, 12, 18]
-    assert (found.step, found.steps) == (6, 60)
-
-
-def test_what_cannot_be_resumed_is_said(tune: Tune, write: Callable[..., str], tmp_path: Path, killed: Callable[..., None]) -> None:
-    with pytest.raises(BadRecipe, match="no run to resume; begin one without --resume"):
-        tune(tmp_path / "none", "classify", resume=True)
-    killed(lambda: tune(tmp_path / "model", "classify"), "_log", 4)
-    with pytest.raises(BadRecipe, match="holds an earlier run: resume it"):
-        tune(tmp_path / "model", "classify")
-    for changed in ({"seed": 2}, {"rate": 1e-3}, {"keep": "mean"}):
-        with pytest.raises(BadRecipe, match="is of another recipe, or of other data"):
-            tune(tmp_path / "model", "classify", resume=True, **changed)
-    for name in ("train", "dev"):
-        with pytest.raises(BadRecipe, match="is of another recipe, or of other data"):
-            tune(tmp_path / "model", "classify", resume=True, **{name: [write("classify", "en", 48, 9)]})
-    assert tune(tmp_path / "model", "classify", resume=True).steps == 6
-
-
-def test_the_place_of_a_file_is_not_what_it_says(
-    tune: Tune, write: Callable[..., str], tmp_path: Path, killed: Callable[..., None]
-) -> None:
-    killed(lambda: tune(tmp_path / "model", "classify"), "_log", 4)
-    moved = tmp_path / "moved.tsv"
-    moved.write_bytes(Path(write("classify", "en", 48).removeprefix("en=")).read_bytes())
-    assert tune(tmp_path / "model", "classify", train=[f"en={moved}"], resume=True).steps == 6
 
 
 # -- what is said --
