@@ -1,11 +1,9 @@
-"""The whole way: from examples to a folder that serves; in parts, and shared between processes."""
+"""The whole way: from examples to a folder that serves, and what is said on it."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -107,7 +105,24 @@ def test_labels_are_stored_in_their_order(made: Made) -> None:
     assert checkpoint.open(made("classify").folder).config.problem == "single_label_classification"
 
 
-def test_long_texts_are_measured_as_they_are_served(tune: Tune, tmp_path: Path) -> None:
+def test_the_mean_of_weights_is_measured_itself(tune: Tune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The score that is said is that of what is written, not of the last measurement."""
+    whole, heads = runs.FineTuning.predict, []
+
+    def seen(self: runs.FineTuning) -> list[Any]:
+        heads.append(self.learner.head.state_dict()["out.weight"].clone().numpy())
+        return whole(self)
+
+    monkeypatch.setattr(runs.FineTuning, "predict", seen)
+    found = tune(tmp_path / "model", "classify", keep="mean")
+    written = checkpoint.head_weights(checkpoint.open(found.folder))["task.out.weight"]
+    assert len(heads) == 4
+    np.testing.assert_array_equal(heads[-1], written)
+    np.testing.assert_allclose(written, np.mean(heads[:-1], axis=0), atol=1e-6)
+    assert not np.allclose(heads[-2], written, atol=1e-6)
+
+
+def test_long_texts_are_measured_as_they_are_served(tune: Tune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut or in windows, and rows that are learnt may be shorter than those that serve."""
     words = [("the", "O"), ("cat", "B-animal"), ("cat", "I-animal"), ("reads", "O"), ("books", "B-thing")]
     long = "".join(f"{word}\t{tag}\n" for word, tag in words * 30)
@@ -118,10 +133,18 @@ def test_long_texts_are_measured_as_they_are_served(tune: Tune, tmp_path: Path) 
     asked = [{"id": str(i), "question": noun, "context": context, "answers": [{"text": verb, "answer_start": context.index(verb)}]}
              for i, (noun, verb) in enumerate([("dog", "sleeps"), ("cat", "reads")])]  # fmt: skip
     (tmp_path / "long.jsonl").write_text("".join(json.dumps(line) + "\n" for line in asked), encoding="utf-8")
+    whole, longest = runs.FineTuning.predict, list[int]()
+
+    def seen(self: runs.FineTuning) -> list[Any]:
+        longest[:] = [max(len(row.ids) for row in rows) for rows in (self.rows, self.asked)]
+        return whole(self)
+
+    monkeypatch.setattr(runs.FineTuning, "predict", seen)
     for task, suffix, chosen in (("tag", "conll", {"chain": True}), ("classify", "tsv", {}), ("answer", "jsonl", {"stride": 3})):
         source = [f"en={tmp_path}/long.{suffix}"]
         found = tune(tmp_path / task, task, train=source, dev=source, longest=24, epochs=3, batch=2, measurements=1, **chosen)
         assert found.scores == pytest.approx(served(found.folder, task, source), abs=1e-9)
+        assert longest[0] <= 24 < 60 < longest[1] <= 64
 
 
 @pytest.mark.parametrize(("problem", "metric"), [("multi_label_classification", "micro_f1"), ("regression", "pearson")])
@@ -214,50 +237,6 @@ def test_the_attachment_of_an_earlier_head_is_not_carried_along(made: Made, tune
     assert attachments.names(found.folder) == []
     assert found.dropped == ()
     assert checkpoint.open(found.folder).task.architecture == CLASSIFIER
-
-
-# -- how the work is parted --
-
-
-@pytest.mark.parametrize("way", ["classify", "field", "answer"])
-@pytest.mark.parametrize("chosen", [{"accumulate": 3}, {"checkpointing": True}], ids=["in parts", "layers worked out again"])
-def test_how_a_step_is_worked_changes_no_loss(tune: Tune, made: Made, tmp_path: Path, way: str, chosen: dict[str, Any]) -> None:
-    task, own = WAYS[way]
-    own = own | {"dropout": 0.0}
-    found = tune(tmp_path / "model", task, **own, **chosen)
-    assert losses(found.folder) == pytest.approx(losses(made(task, **own).folder), abs=1e-4)
-
-
-TWO = """
-from pathlib import Path
-from xlmr.training.finetuning import runs
-from xlmr.training.finetuning.settings import Settings
-
-if __name__ == "__main__":
-    for batch, name in ((8, "eight"), (1, "one")):
-        runs.run({{"source": {model!r}, "revision": None}}, {train!r}, {dev!r}, Path({output!r}) / name,
-                 Settings(task="tag", chain=True, keep="mean", dropout=0.0, epochs=1 if batch == 8 else 0.1, batch=batch, rate=1e-2,
-                          measurements=2, accumulate=2))
-"""  # fmt: skip
-
-
-def test_two_processes_give_what_one_does(tune: Tune, tiny: Path, write: Write, dev: Callable[[str], list[str]], tmp_path: Path) -> None:
-    """Also where a step has fewer rows than there are processes."""
-    train, output = [write("tag", "en", 48)], tmp_path / "two"
-    (tmp_path / "run.py").write_text(TWO.format(model=str(tiny), train=train, dev=dev("tag"), output=str(output)), encoding="utf-8")
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(tmp_path / "run.py")]
-    source = str(Path(checkpoint.__file__).parents[2])
-    environment = os.environ | {"PYTHONPATH": source, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    subprocess.run(launch, check=True, timeout=300, env=environment)
-    common: dict[str, Any] = {"chain": True, "keep": "mean", "dropout": 0.0, "measurements": 2, "accumulate": 2}
-    for batch, name in ((8, "eight"), (1, "one")):
-        one = tune(tmp_path / name, "tag", epochs=1 if batch == 8 else 0.1, batch=batch, **common)
-        assert losses(output / name) == pytest.approx(losses(one.folder), abs=1e-5)
-        a, b = (checkpoint.weights(checkpoint.open(folder)) for folder in (output / name, one.folder))
-        differ = {of for of in a if not np.allclose(a[of], b[of], atol=2e-3)}
-        assert {of for of in differ if not of.endswith("key.bias")} == set()  # whose gradient is nothing but rounding
-        assert (output / name / runs.REPORT).exists()
-        assert not (output / name / runs.RUN).exists()
 
 
 # -- what is said --
