@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
@@ -140,6 +140,11 @@ def train(task: Task, optimisers: Sequence[Optimizer], plan: Plan, accelerator: 
     bar.close()
     if board:
         board.close()
+
+
+def speaks() -> bool:
+    """Whether this is the process that tells what came of it: of several the first."""
+    return bool(PartialState().is_main_process)
 
 
 def say(accelerator: Accelerator, text: str) -> None:

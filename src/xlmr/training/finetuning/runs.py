@@ -92,7 +92,7 @@ def run(
     subject = subjects.prepare(opened.config, tokenizers.open(opened.folder), train, dev, settings)
     one = GradientAccumulationPlugin(num_steps=1)  # the parts are ours; what `accelerate launch` is set to divides nothing
     accelerator = Accelerator(mixed_precision=settings.precision, gradient_accumulation_plugin=one)
-    task = FineTuning(opened, subject, settings, accelerator, output / RUN)
+    task = FineTuning(opened, subject, settings, accelerator, output / RUN, model)
     loop.train(task, [task.optimiser()], task.plan(), accelerator, resume=resume)
     found = task.finish(output)
     accelerator.wait_for_everyone()
@@ -103,8 +103,11 @@ def run(
 class FineTuning:
     """The `loop.Task` of any lesson."""
 
-    def __init__(self, opened: Checkpoint, subject: Subject, settings: Settings, accelerator: Accelerator, folder: Path) -> None:
+    def __init__(
+        self, opened: Checkpoint, subject: Subject, settings: Settings, accelerator: Accelerator, folder: Path, model: Mapping[str, Any]
+    ) -> None:
         self.opened, self.settings, self.accelerator, self.folder = opened, settings, accelerator, folder
+        self._from = {"model": str(model["source"] or checkpoint.SMALL), "revision": model["revision"]}
         self.subject, self.lesson = subject, subject.lesson
         self.rows = self.lesson.rows(subject.train)
         self.watched = subject.dev or subject.train[:: -(-len(subject.train) // WATCHED)]
@@ -258,7 +261,7 @@ class FineTuning:
 
     def _report(self, found: Tuned) -> Mapping[str, Any]:
         return {
-            "task": self.settings.task, "model": str(self.opened.folder), "settings": asdict(self.settings), "data": self.subject.said,
+            "task": self.settings.task, **self._from, "settings": asdict(self.settings), "data": self.subject.said,
             "metric": found.metric, "mean": loop.finite(found.mean), "languages": loop.finite(found.scores), "step": found.step,
             "steps": found.steps, "seconds": round(found.seconds, 1), "dropped": found.dropped,
         }  # fmt: skip

@@ -103,7 +103,7 @@ class Tagging:
         return Goal(np.array(tokens, np.int64), np.array(of, np.int64), np.array(shares, np.float32), tags)
 
     def loss(self, head: nn.Module, states: Tensor, given: Given[Goal]) -> Tensor:
-        """Minus the log-likelihood of the tags, summed over words."""
+        """Minus the log-likelihood of the tags, summed over words; a CRF takes the words of a row for a sentence."""
         assert isinstance(head, Head)
         emissions = head(_pooled(states, given))
         tags = torch.from_numpy(np.concatenate([goal.tags for goal in given.goals])).to(emissions.device)
