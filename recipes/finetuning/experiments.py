@@ -19,6 +19,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -33,11 +34,12 @@ from xlmr.checkpoint import attachments
 from xlmr.checkpoint.folder import CONFIG, TOKENIZER
 from xlmr.encoder import Encoder
 from xlmr.evaluation import reports, scoring
-from xlmr.evaluation.reports import Report, Scored
+from xlmr.evaluation.reports import Scored
+from xlmr.examples import Classified, Tagged
 from xlmr.runtimes.torch import build, export
 from xlmr.tasks import answering, classification, tagging
 from xlmr.training import states
-from xlmr.training.finetuning import runs, seeding
+from xlmr.training.finetuning import growth, runs, seeding
 from xlmr.training.finetuning.runs import REPORT, RUN, Tuned
 from xlmr.training.finetuning.settings import Settings
 
@@ -100,10 +102,10 @@ def main(script: str, experiments: Sequence[Experiment], said: Callable[[Results
 def run(experiments: Sequence[Experiment], place: Place) -> Results:
     """All of them, with each seed, unless that has been done; gives all results there are."""
     found: Results = json.loads(place.results.read_text(encoding="utf-8")) if place.results.exists() else {}
-    fingerprint = attachments.fingerprint(checkpoint.open(place.model))
+    opened = checkpoint.open(place.model)
     for one in experiments:
         one = shortened(one) if place.quick else one
-        of = json.loads(json.dumps({"model": fingerprint, **{name: value for name, value in asdict(one).items() if name != "seeds"}}))
+        of = identity(one, opened)
         held = found.get(one.name)
         if held is None or held["of"] != of:
             held = found[one.name] = {"of": of, "seeds": {}}
@@ -112,6 +114,15 @@ def run(experiments: Sequence[Experiment], place: Place) -> Results:
                 held["seeds"][str(seed)] = learn(one, seed, place)
                 save(found, place.results)
     return found
+
+
+def identity(one: Experiment, opened: checkpoint.Checkpoint) -> dict[str, Any]:
+    """What tells an experiment's results from those of another model, data or settings, the defaults among them; as JSON gives it back."""
+    settings = asdict(Settings(task=one.task, **one.settings))
+    settings["rate"] = settings["rate"] or growth.rate(opened.config.width)
+    of = {"model": attachments.fingerprint(opened), **asdict(one), "settings": settings}
+    kept: dict[str, Any] = json.loads(json.dumps({name: value for name, value in of.items() if name != "seeds"}))
+    return kept
 
 
 def shortened(one: Experiment) -> Experiment:
@@ -182,8 +193,8 @@ def start(one: Experiment, seed: int, place: Place) -> str | None:
 
 
 def measure(task: str, model: Encoder, examples: Sequence[Any]) -> dict[str, Any]:
-    """What is served, on the ONNX runtime: the metric of each language and their mean, with 95 % intervals."""
-    found: Report = reports.report(SCORED[task](examples, ANSWERED[task](model, examples), known(task, model, examples)))
+    """What is served, on the ONNX runtime: the metric of each language and their mean, with its 95 % interval."""
+    found = reports.report(SCORED[task](examples, ANSWERED[task](model, examples)))
     of = found.metrics[found.metric]
     return {
         "metric": found.metric,
@@ -193,14 +204,14 @@ def measure(task: str, model: Encoder, examples: Sequence[Any]) -> dict[str, Any
     }
 
 
-def known(task: str, model: Encoder, examples: Sequence[Any]) -> list[str]:
-    """The labels of the model and of the examples: of a few examples it has not learnt all that there are."""
-    labels = set(model.head.labels) if model.head else set()
-    if task == scoring.CLASSIFY:
-        labels |= {label for of in examples for label in of.labels}
-    if task == scoring.TAG:
-        labels |= {tag for of in examples for tag in of.tags}
-    return sorted(labels)
+def labels(examples: Sequence[Classified], found: Sequence[str]) -> Scored:
+    """Known are all labels there are: from a few examples a model has not learnt them all, and is wrong where it should say another."""
+    return scoring.labels(examples, found, sorted({*found, *(label for of in examples for label in of.labels)}))
+
+
+def tags(examples: Sequence[Tagged], found: Sequence[Sequence[str]]) -> Scored:
+    """As `labels`."""
+    return scoring.tags(examples, found, sorted({*chain.from_iterable(found), *chain.from_iterable(of.tags for of in examples)}))
 
 
 ANSWERED: Mapping[str, Callable[[Encoder, Sequence[Any]], list[Any]]] = {
@@ -208,11 +219,7 @@ ANSWERED: Mapping[str, Callable[[Encoder, Sequence[Any]], list[Any]]] = {
     "tag": lambda model, asked: [found.tags for found in tagging.tag_words(model, [of.words for of in asked])],
     "answer": lambda model, asked: [of.answer for of in answering.answer_each(model, [(of.question, of.context) for of in asked])],
 }
-SCORED: Mapping[str, Callable[[Sequence[Any], list[Any], list[str]], Scored]] = {
-    "classify": scoring.labels,
-    "tag": scoring.tags,
-    "answer": lambda examples, found, _: scoring.replies(examples, found),
-}
+SCORED: Mapping[str, Callable[[Sequence[Any], list[Any]], Scored]] = {"classify": labels, "tag": tags, "answer": scoring.replies}
 
 
 # -- what is said of it --
@@ -236,8 +243,8 @@ def scores(found: Results, name: str, of: str, language: str | None = None) -> l
 
 def minutes(found: Results, names: Sequence[str]) -> str:
     """That the runs took, together."""
-    seconds = [one["seconds"] for name in names for one in found.get(name, {"seeds": {}})["seeds"].values()]
-    return f"{sum(seconds) / 60:.0f} minutes" if seconds else "–"
+    seconds = sum(one["seconds"] for name in names for one in found.get(name, {"seeds": {}})["seeds"].values())
+    return "–" if not seconds else f"{seconds / 60:.{0 if seconds > 600 else 1}f} minutes"
 
 
 MEASURED = re.compile(r"(?<=^Measured: ).*$", re.MULTILINE)
