@@ -79,7 +79,9 @@ class Place:
     quick: bool
 
 
-def main(script: str, experiments: Sequence[Experiment], said: Callable[[Results], str]) -> None:
+def main(
+    script: str, experiments: Sequence[Experiment], said: Callable[[Results], str], draw: Callable[[Results], None] | None = None
+) -> None:
     """The command of a script: its experiments, then what `said` makes of the results, on standard output and in its docstring."""
 
     @click.command(help=f"The experiments of {Path(script).name}; those that are measured already are not run again.")
@@ -95,6 +97,8 @@ def main(script: str, experiments: Sequence[Experiment], said: Callable[[Results
         print(line)
         if not quick and results == RESULTS:
             measured(Path(script), line)
+            if draw is not None:
+                draw(found)
 
     command()
 

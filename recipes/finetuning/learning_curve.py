@@ -102,7 +102,7 @@ def lessened(found: Results, task: Task) -> Less | None:
     return less(curves[SMALL], curves[RANDOM])
 
 
-def draw(found: Results, path: Path) -> None:
+def draw(found: Results, path: Path = PICTURE) -> None:
     """Both curves of each task: means, and the seeds as dots."""
     import matplotlib  # of the dependency group `plot`
 
@@ -125,13 +125,11 @@ def draw(found: Results, path: Path) -> None:
 
 
 def said(found: Results) -> str:
-    """The number for each task; draws the picture once everything is measured."""
+    """The number for each task."""
     numbers = {task.title: lessened(found, task) for task in TASKS}
-    if all(len(task.points(found, start)) == len(COUNTS) for task in TASKS for start in LINES):
-        draw(found, PICTURE)
     told = "; ".join(f"{title}: {'–' if of is None else f'{of} times less data'}" for title, of in numbers.items())
     return f"{minutes(found, [one.name for one in EXPERIMENTS])}; {told}"
 
 
 if __name__ == "__main__":
-    main(__file__, EXPERIMENTS, said)
+    main(__file__, EXPERIMENTS, said, draw)

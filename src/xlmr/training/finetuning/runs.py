@@ -12,9 +12,10 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import GradientAccumulationPlugin, broadcast_object_list
+from accelerate.utils import DistributedDataParallelKwargs, GradientAccumulationPlugin, broadcast_object_list
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -29,7 +30,7 @@ from xlmr.evaluation import reports
 from xlmr.runtimes.torch import Encoder, Layer, export, load
 from xlmr.tokenizer import from_sentencepiece
 from xlmr.training import loop, states
-from xlmr.training.finetuning import adapters, growth, keeping, lessons, subjects
+from xlmr.training.finetuning import adapters, growth, keeping, lessons, pieces, subjects
 from xlmr.training.finetuning import settings as choices
 from xlmr.training.finetuning.keeping import Keeper, Kept
 from xlmr.training.finetuning.lessons import Given, Learner, Lesson, Row
@@ -86,7 +87,8 @@ def run(
     opened = checkpoint.open(model["source"], revision=model["revision"])
     subject = subjects.prepare(opened.config, tokenizers.open(opened.folder), train, dev, settings)
     one = GradientAccumulationPlugin(num_steps=1)  # the parts are ours; what `accelerate launch` is set to divides nothing
-    accelerator = Accelerator(mixed_precision=settings.precision, gradient_accumulation_plugin=one)
+    once = DistributedDataParallelKwargs(broadcast_buffers=False)  # the table's rows that do not learn are alike from the start
+    accelerator = Accelerator(mixed_precision=settings.precision, gradient_accumulation_plugin=one, kwargs_handlers=[once])
     task = FineTuning(opened, subject, settings, accelerator, output / RUN)
     loop.train(task, [task.optimiser()], task.plan(), accelerator, resume=resume)
     found = task.finish(output)
@@ -106,6 +108,7 @@ class FineTuning:
         codes = [subject.train[row.example].language for row in self.rows]
         self.mixture = Mixture(codes, settings.batch, 1 / settings.temperature, settings.seed)
         self.learner, self.adapters = build(opened, self.lesson, settings)
+        pieces.narrow(self.learner.encoder, np.concatenate([row.ids for row in self.rows]))
         self.model: nn.Module = self.learner
         keep = settings.keep if subject.dev else keeping.LAST
         self.keeper = Keeper(folder / KEPT, keep, writes=accelerator.is_main_process)
@@ -201,6 +204,8 @@ class FineTuning:
         """Write what was kept, with its head; the run's folder goes."""
         self.keeper.restore(self.learner)
         encoder = adapters.merge(self.adapters) if self.adapters else self.learner.encoder
+        assert isinstance(encoder, Encoder)
+        pieces.widen(encoder)
         held = states.find(self.folder / "state")
         seconds = states.read_progress(held)["seconds"] if held else 0.0
         dropped: tuple[str, ...] = ()
@@ -213,9 +218,8 @@ class FineTuning:
             shutil.rmtree(self.folder)
         return found
 
-    def _write(self, output: Path, encoder: nn.Module) -> tuple[str, ...]:
+    def _write(self, output: Path, encoder: Encoder) -> tuple[str, ...]:
         """The model into its folder, its config last: with that it is one. Gives the attachments that were left out."""
-        assert isinstance(encoder, Encoder)
         partial = self.folder / "model"
         weights = {name: of for name, of in export(encoder).items() if not name.startswith("head.")}
         lesson, head = self.lesson, self.learner.head
