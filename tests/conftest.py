@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -102,3 +103,21 @@ def speaking(make_checkpoint: Callable[..., Path]) -> Path:
     from speakers import fitted
 
     return fitted(make_checkpoint())
+
+
+@pytest.fixture(scope="session")
+def tuned(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`tuned(architecture, labels=(), seed=0, …)`: the folder of the tiny checkpoint with a random head (`tuners.head`). Read it only."""
+    import tuners
+
+    made: dict[str, Path] = {}
+
+    def make(*arguments: Any, **more: Any) -> Path:
+        key = repr((arguments, more))
+        if key not in made:
+            made[key] = tuners.tuned(
+                tiny, tmp_path_factory.mktemp("tuned") / "model", tuners.head(arguments[0], TINY.width, *arguments[1:], **more)
+            )
+        return made[key]
+
+    return make

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from tuners import CLASSIFIER, EXTRACTOR, NAMES, TAGGER, TOPICS
 
 HEAVY = {"accelerate", "flax", "jax", "matplotlib", "pyarrow", "scipy", "sentencepiece", "sklearn", "tensorflow", "torch", "transformers"}
 LAZY = {"numpy", "onnx", "onnxruntime", "tokenizers", "huggingface_hub", "click", "icu4py"}
@@ -50,6 +51,20 @@ def test_an_answer_brings_in_nothing_heavy(tiny, command):
 def test_the_language_of_a_text_brings_in_nothing_heavy(speaking):
     found = brought_in(ANSWER.format(command=("language", "--spans", "the cat"), folder=str(speaking)))
     assert not found & (HEAVY | {"huggingface_hub", "safetensors"})
+
+
+@pytest.mark.parametrize(
+    ("architecture", "labels", "command"),
+    [
+        (CLASSIFIER, TOPICS, ("classify", "--pair", "le chat", "the cat")),
+        (TAGGER, NAMES, ("tag", "the cat")),
+        (EXTRACTOR, (), ("answer", "--question", "where?", "--context", "the cat in the house")),
+    ],
+)
+def test_what_a_fine_tuned_model_answers_brings_in_nothing_heavy(tuned, architecture, labels, command):
+    found = brought_in(ANSWER.format(command=command, folder=str(tuned(architecture, labels))))
+    assert not found & (HEAVY | {"huggingface_hub", "safetensors"})
+    assert "onnxruntime" in found
 
 
 def test_help_brings_in_nothing_but_the_command_line():

@@ -1,4 +1,5 @@
 import pytest
+from tuners import CLASSIFIER, EXTRACTOR, NAMES, TAGGER, TOPICS
 
 import xlmr
 from xlmr.encoder import Encoder
@@ -19,6 +20,15 @@ def test_a_model_is_an_encoder_with_a_line_for_each_task(tiny):
     assert [type(filling) for filling in model.fill_mask("the cat <mask>", top=2)] == [xlmr.Filling] * 2
     assert model.tokenizer.encode("the cat").ids[0] == 0
     assert xlmr.Model.fill_mask.__doc__
+
+
+def test_a_fine_tuned_model_has_a_line_for_its_task(tuned):
+    (label, *_) = xlmr.load(tuned(CLASSIFIER, TOPICS), threads=1).classify("the cat")
+    assert isinstance(label, xlmr.Label)
+    tagger = xlmr.load(tuned(TAGGER, NAMES), threads=1)
+    assert isinstance(tagger.tag("the cat"), xlmr.Tagging)
+    assert isinstance(tagger.tag_words([["the", "cat"]])[0], xlmr.Tagging)
+    assert isinstance(xlmr.load(tuned(EXTRACTOR), threads=1).answer("where?", "the cat in the house"), xlmr.Answer)
 
 
 def test_a_model_that_is_not_there_or_cannot_run_so_is_refused(tiny, tmp_path):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from xlmr.batching import PAUSE
 from xlmr.errors import BadInput, BadLine
 from xlmr.limits import LINE
-from xlmr.texts import Line, fields, plain, read, standard_input
+from xlmr.texts import Line, Row, fields, parsed, plain, read, rows, standard_input, together
 
 WRITTEN = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"), max_size=20)
 TEXTS = ["Paris est la <mask>.", "", '"quoted", twice', "日本語\u2028と<mask>", " spaces\tand tabs ", "a\x00b"]
@@ -274,3 +274,25 @@ def test_a_number_is_a_name_and_no_text(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"text": 1, "id": 1}\n{"text": "x", "id": true}\n', encoding="utf-8")
     assert [str(line.text) for line in read(tmp_path / "a.jsonl", "id")] == ["1", "not a JSON object with a string as 'id'"]
     assert [str(line.text) for line in read(tmp_path / "a.jsonl")] == ["not a JSON object with a string as 'text'", "x"]
+
+
+def test_texts_that_belong_together_are_read_together_and_a_broken_line_is_told_in_its_place(tmp_path):
+    (tmp_path / "a.tsv").write_text("b\tid\ta\n1\tx\t2\n3\n4\ty\t5\n", encoding="utf-8")
+    first, broken, last = together(tmp_path / "a.tsv", "a", "b")
+    assert (first, last) == (Row(2, ("2", "1")), Row(4, ("5", "4")))
+    assert broken.number == 3
+    assert str(broken.text) == "the row has 1 columns, and 'a' is column 3"
+    found = rows(tmp_path / "a.tsv", "a", "b")
+    assert next(found) == (2, ["2", "1"])
+    with pytest.raises(BadLine, match=r"a.tsv: line 3: the row has 1 columns"):
+        next(found)
+    with pytest.raises(BadInput, match=r"a.txt: wanted a table, .* with 'a', 'b' and 'c'"):
+        next(together(tmp_path / "a.txt", "a", "b", "c"))
+
+
+def test_a_line_of_standard_input_can_hold_several_texts():
+    assert parsed(Line(7, '{"a": "x", "b": "y"}'), "b", "a") == Row(7, ("y", "x"))
+    for line, message in (('{"a": "x"}', "with a string as 'b'"), ("x", "not JSON"), (BadLine("too long"), "too long")):
+        found = parsed(Line(1, line), "a", "b")
+        assert isinstance(found.text, BadLine)
+        assert message in str(found.text)

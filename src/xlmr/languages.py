@@ -140,10 +140,37 @@ VARIANTS = (
     ("ur_rom", "ur", "Latn", "Urdu, romanised"),
 )  # fmt: skip
 
+# After Ethnologue and Glottolog: the families, Indo-European by its branches since half of the languages are of it. Languages outside
+# XLM-R's table stand here too where people evaluate them.
+FAMILY_TABLE = (
+    ("Germanic",       "af da de en fo fy is lb nl no sv yi"),
+    ("Romance",        "ca es fr gl it la oc pt ro"),
+    ("Slavic",         "be bg bs cs hr mk pl ru sk sl sr uk"),
+    ("Baltic",         "lt lv"),
+    ("Celtic",         "br cy ga gd"),
+    ("Greek, Albanian, Armenian", "el hy sq"),
+    ("Iranian",        "fa ku ps tg"),
+    ("Indo-Aryan",     "as bho bn gu hi mr ne or pa sa sd si ur"),
+    ("Dravidian",      "kn ml ta te"),
+    ("Turkic",         "az kk ky tr tt ug uz"),
+    ("Uralic",         "et fi hu"),
+    ("Afro-Asiatic",   "am ar ha he mt om so ti"),
+    ("Niger-Congo",    "ig lg rw sn sw wo xh yo zu"),
+    ("Austronesian",   "ceb id jv mg mi ms su tl"),
+    ("Austroasiatic",  "km vi"),
+    ("Kra-Dai",        "lo th"),
+    ("Sino-Tibetan",   "bo my yue zh zh-Hant"),
+    ("other",          "eo eu ja ka ko mn"),
+)  # fmt: skip
+
 REGION = re.compile(r"[a-z]{2}|[0-9]{3}|(?=[a-z]*[0-9])[a-z0-9]{4,8}")
 """What may follow language and script in a tag of BCP 47: a region, such as BR or 419, or a variant with a digit in it, such as 1996."""
 
 LANGUAGES = {row[0]: Language(*row[:3], scripts=tuple(row[3].split()), aliases=tuple(row[4].split())) for row in TABLE}
+
+
+FAMILIES = {code: family for family, codes in FAMILY_TABLE for code in codes.split()}
+"""The family of a language by its code."""
 
 
 def find(name: str) -> Language:

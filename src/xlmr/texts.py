@@ -14,7 +14,7 @@ import os
 import select
 import stat
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -40,6 +40,14 @@ class Line:
 
     number: int
     text: str | BadLine
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one line of a file holds of several texts that belong together, in the order in which they were asked for."""
+
+    number: int
+    text: tuple[str, ...] | BadLine
 
 
 def read(path: Path, field: str = FIELD) -> Iterator[Line]:
@@ -101,14 +109,30 @@ def rows(path: Path, *fields: str) -> Iterator[tuple[int, list[str]]]:
 
     Raises BadInput where the file cannot be read, BadLine, with its number, where a line cannot: half a set of examples is none.
     """
+    for row in together(path, *fields):
+        if isinstance(row.text, BadLine):
+            raise BadLine(f"{path}: line {row.number}: {row.text}")
+        yield row.number, [*row.text]
+
+
+def together(path: Path, *fields: str) -> Iterator[Row]:
+    """The same, but a line that cannot be read gives a BadLine in its place. Raises BadInput where the file cannot be read at all."""
     if kind_of(path) not in KINDS:
         wanted = " and ".join([", ".join(map(repr, fields[:-1])), repr(fields[-1])])
         raise BadInput(f"{path}: wanted a table, {', '.join(KINDS)}, with {wanted}")
     for row in zip(*(read(path, field) for field in fields), strict=True):
-        for part in row:
-            if isinstance(part.text, BadLine):
-                raise BadLine(f"{path}: line {part.number}: {part.text}")
-        yield row[0].number, [str(part.text) for part in row]
+        yield _row_of(row[0].number, [part.text for part in row])
+
+
+def parsed(line: Line, *fields: str) -> Row:
+    """The same of a line that is a JSON object, such as one of standard input."""
+    found = [line.text if isinstance(line.text, BadLine) else _field(line.text, field) for field in fields]
+    return _row_of(line.number, found)
+
+
+def _row_of(number: int, parts: Sequence[str | BadLine]) -> Row:
+    broken = next((part for part in parts if isinstance(part, BadLine)), None)
+    return Row(number, tuple(map(str, parts)) if broken is None else broken)
 
 
 def standard_input(file: IO[bytes]) -> Iterator[Line | Pause]:

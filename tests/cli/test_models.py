@@ -10,12 +10,18 @@ from calls import valid
 
 
 @pytest.mark.parametrize(
-    ("labels", "told"), [((), "question answering; it is found"), (("O", "B-PER"), "into O, B-PER;"), ("abcdefghij", "h … (10 labels);")]
+    ("task", "labels", "told"),
+    [
+        ("question answering", (), "head          question answering; for `xlmr answer`\n"),
+        ("token classification", ("O", "B-PER"), "token classification into O, B-PER; for `xlmr tag`\n"),
+        ("sequence classification", "abcdefghij", "into a, b, c, d, e, f, g, h … (10 labels); for `xlmr classify`\n"),
+        ("multiple choice", (), "multiple choice; no command runs it\n"),
+    ],
 )
-def test_info_names_what_a_model_was_fine_tuned_for(run, tiny, monkeypatch, labels, told):
+def test_info_names_what_a_model_was_fine_tuned_for(run, tiny, monkeypatch, task, labels, told):
     from xlmr import checkpoint
 
-    task = checkpoint.TaskHead("token classification" if labels else "question answering", tuple(labels), {})
+    task = checkpoint.TaskHead(task, tuple(labels), {})
     monkeypatch.setattr(checkpoint, "open", lambda *_, **__: replace(opened, task=task))
     opened = checkpoint.folders.open(tiny)
     (facts,) = run("info", "--model", tiny, "--json").lines

@@ -7,7 +7,7 @@ import io
 import json
 import lzma
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -26,6 +26,9 @@ from xlmr.checkpoint import attachments, header, importing, sentences, shards
 from xlmr.checkpoint.attachments import Attachment
 from xlmr.config import Config
 from xlmr.errors import BadCheckpoint, BadInput, XlmrError
+from xlmr.examples import Asked, Example, Tagged, read_asked, read_classified, read_tagged
+from xlmr.heads.crf import Crf
+from xlmr.tasks import extractors, taggers
 from xlmr.tokenizer import from_sentencepiece
 from xlmr.tokenizer.normalization import Normalizer
 from xlmr.tokenizer.sentencepiece import read as read_sentencepiece
@@ -96,10 +99,20 @@ def attachment() -> Files:
     """A small one."""
     facts = {"classes": ["de", "ru"], "layer": 1, "scale": 0.5}
     held = {"weights": np.ones((2, 3), np.float32), "rows": np.ones((3, 2), np.int8), "keys": np.arange(3, dtype=np.uint32)}
+    return attached("nouns", Attachment(held, facts))
+
+
+def attached(name: str, of: Attachment) -> Files:
+    """What lies beside the weights."""
     with TemporaryDirectory() as made:
         folder = Path(made)
-        path = attachments.write(folder, "nouns", Attachment(held, facts), attachments.fingerprint(bare(folder)))
+        path = attachments.write(folder, name, of, attachments.fingerprint(bare(folder)))
         return {path.name: path.read_bytes()}
+
+
+def tagging() -> Files:
+    """What belongs to a head for two tags, with a field."""
+    return attached("tagging", taggers.pack("mean", Crf(np.ones((2, 2)), np.ones(2), np.zeros(2))))
 
 
 @cache
@@ -176,7 +189,7 @@ CHANGES: Mapping[str, Callable[[Random, bytes], bytes]] = {
     "jsonl": change_lines,
     "gz": change_packed(partial(gzip.compress, mtime=0), gzip.decompress),
     "xz": change_packed(partial(lzma.compress, preset=1), lzma.decompress),
-    **dict.fromkeys(("txt", "csv", "tsv", "parquet", "charsmap"), mutations.change_bytes),
+    **dict.fromkeys(("txt", "csv", "tsv", "conll", "parquet", "charsmap"), mutations.change_bytes),
 }
 
 
@@ -200,6 +213,29 @@ def read_texts(folder: Path) -> None:
     (path,) = folder.iterdir()
     for line in texts.read(path):
         assert isinstance(line.text, str) or len(str(line.text)) < 1_000
+
+
+def labelled(rows: Iterable[Mapping[str, object]]) -> bytes:
+    return "\n".join(json.dumps({"lang": "de", **row}) for row in rows).encode()
+
+
+def conll() -> bytes:
+    return "\n".join("".join(f"{word}\t{tag}\n" for word, tag in zip(line, "XYXYXYX", strict=False)) for line in LINES).encode()
+
+
+def read_examples(read: Callable[[str], Iterable[Example]]) -> Callable[[Path], None]:
+    """The examples of the only file, as reader and text have them: an answer stands where it says, each word has its tag."""
+
+    def check(folder: Path) -> None:
+        (path,) = folder.iterdir()
+        for example in read(str(path)):
+            assert example.where.startswith(f"{path}: line ")
+            if isinstance(example, Asked):
+                assert all(example.context[at : at + len(text)] == text for text, at in example.answers)
+            if isinstance(example, Tagged):
+                assert len(example.words) == len(example.tags) > 0
+
+    return check
 
 
 def texts_in(name: str, written: Callable[[], bytes]) -> Target:
@@ -247,7 +283,41 @@ TARGETS: Mapping[str, Target] = {
         lambda at: Normalizer((at / "a.charsmap").read_bytes()).normalize(TEXT),
     ),
     "attachment": Target(attachment, change_one, lambda at: attachments.read(bare(at), "nouns", "xlmr fit nouns")),
+    "attachment of a tagger": Target(
+        tagging, change_one, lambda at: taggers.unpack(attachments.read(bare(at), "tagging", "xlmr finetune tag"), 2)
+    ),
+    "attachment of an extractor": Target(
+        lambda: attached("answering", extractors.pack(0.5, 30)),
+        change_one,
+        lambda at: extractors.unpack(attachments.read(bare(at), "answering", "xlmr finetune answer")),
+    ),
     "sentence-transformers modules": Target(sentence_model, change_one, lambda at: sentences.read(at, TINY)),
+    "classified .tsv": Target(
+        lambda: {"a.tsv": b"lang\ttext\tlabel\nde\tein Satz\tx\nfr\tune phrase\ty\n"}, change_one, read_examples(read_classified), BadInput
+    ),
+    "classified .jsonl": Target(
+        lambda: {"a.jsonl": labelled({"text": "ein Satz", "text_pair": "noch einer", "labels": [label, 2]} for label in "xy")},
+        change_one,
+        read_examples(partial(read_classified, multi=True)),
+        BadInput,
+    ),
+    "tagged .conll": Target(lambda: {"a.conll": conll()}, change_one, read_examples(read_tagged), BadInput),
+    "tagged .jsonl": Target(
+        lambda: {"a.jsonl": labelled({"words": ["das", word], "tags": ["X", "Y"]} for word in ("Haus", "Boot"))},
+        change_one,
+        read_examples(read_tagged),
+        BadInput,
+    ),
+    "asked .jsonl": Target(
+        lambda: {
+            "a.jsonl": labelled(
+                {"id": i, "question": "wo?", "context": "in Rom", "answers": [{"text": "Rom", "answer_start": 3}]} for i in range(2)
+            )
+        },
+        change_one,
+        read_examples(read_asked),
+        BadInput,
+    ),
     "texts .txt": texts_in("a.txt", plain),
     "texts .jsonl": texts_in("a.jsonl", objects),
     "texts .csv": texts_in("a.csv", partial(table, ",")),

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xlmr.heads.pieces import match, pool
+from xlmr.heads.pieces import each, match, pool
 
 STATES = np.array([[1, 0], [3, 8], [5, 4], [9, 9]], np.float32)
 
@@ -37,6 +37,14 @@ def test_pieces_of_one_character_count_alike():
 def test_a_word_without_pieces_is_left_out_and_none_give_no_vectors():
     assert match([(0, 1)], [(1, 1)]) == []
     assert pool("mean", [], STATES).shape == (0, 2)
+
+
+def test_each_word_is_there_and_one_without_pieces_has_a_state_of_zeros():
+    found = each([(0, 1), (1, 2), (2, 4)], [(0, 1), (2, 3), (3, 4)])
+    assert [(word.place, word.pieces) for word in found] == [((0, 1), [0]), ((1, 2), []), ((2, 4), [1, 2])]
+    for mode in ("mean", "first", "max"):
+        assert pool(mode, found, STATES).tolist()[1] == [0, 0]
+    np.testing.assert_allclose(pool("mean", found, STATES), [[1, 0], [0, 0], [4, 6]])
 
 
 @given(st.data())

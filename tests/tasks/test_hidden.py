@@ -79,3 +79,11 @@ def test_more_numbers_than_are_held_are_refused_before_any_work():
     assert hidden.bounded(1 << 17, 1 << 10) == 1 << 17
     with pytest.raises(BadInput, match=r"the text has 131,073 tokens, of 1,024 numbers each, and at most 134,217,728 numbers are held"):
         hidden.bounded((1 << 17) + 1, 1 << 10)
+
+
+def test_of_rows_no_more_is_kept_than_what_is_made_of_their_states(encoder):
+    rows = [row(tokens, seed=tokens) for tokens in (5, 62, 0, 17)]
+    found = [*hidden.last(encoder, iter(rows), lambda states: (len(states), states[0].copy()))]
+    assert [length for length, _ in found] == [len(ids) for ids in rows]
+    for ids, (_, first) in zip(rows, found, strict=True):
+        np.testing.assert_allclose(first, encoder.runtime.hidden_states(np.array([ids]))[0][0, 0], atol=1e-5)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xlmr.tasks.segmentation import words
+from xlmr.tasks.segmentation import joined, words
 
 TEXTS = {
     "en": ("The cat can't reach 3.14 e-mails, can she?", "The cat can't reach 3.14 e - mails , can she ?"),
@@ -54,3 +54,38 @@ def test_a_mark_stays_with_its_letter():
 @pytest.mark.parametrize("text", ["", " \n\u3000"])
 def test_a_blank_text_has_no_words(text):
     assert words(text) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ("The cat , she said , ( was ) here : it 's 10 % !", "The cat, she said, (was) here: it's 10%!"),
+        ('He said " come in " and left .', 'He said "come in" and left.'),
+        ("Sie sagte „ komm “ und ging .", "Sie sagte „komm“ und ging."),
+        ("She said “ come ” and left .", "She said “come” and left."),
+        ("L’ eau est « froide » .", "L’eau est «froide»."),
+        ("¿ Dónde está el gato ?", "¿Dónde está el gato?"),
+        ("我 每天 早上 喝 咖啡 。", "我每天早上喝咖啡。"),
+        ("私 は 「 猫 」 が 好き 。", "私は「猫」が好き。"),
+        ("แมว ดื่ม น้ำ", "แมวดื่มน้ำ"),
+        ("고양이가 물을 마신다 .", "고양이가 물을 마신다."),
+        ("बिल्ली पानी पीती है ।", "बिल्ली पानी पीती है।"),
+        ("القطة تشرب الماء ؟", "القطة تشرب الماء؟"),
+    ],
+)
+def test_words_make_the_text_that_a_writer_would_write(given, wanted):
+    assert joined(given.split())[0] == wanted
+
+
+def test_a_word_may_hold_spaces():
+    assert joined(["Việt Nam", "có", "10 000", "."]) == ("Việt Nam có 10 000.", [(0, 8), (9, 11), (12, 18), (18, 19)])
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5) | st.sampled_from('"“”„«»()., 水a')))
+def test_joined_words_are_in_order_each_whole_and_at_most_a_space_apart(given_words):
+    text, places = joined(given_words)
+    assert [text[start:end] for start, end in places] == given_words
+    ends = [0, *(end for _, end in places)]
+    assert all(text[end:start] in ("", " ") for end, (start, _) in zip(ends, places, strict=False))
+    assert ends[-1] == len(text)
+    assert not places or places[0][0] == 0

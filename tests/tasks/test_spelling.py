@@ -1,6 +1,6 @@
 import pytest
 
-from xlmr.tasks.spelling import begins_word, goes_on, needs_space
+from xlmr.tasks.spelling import apart, begins_word, goes_on, needs_space
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,17 @@ def test_a_word_goes_on_in_letters_of_scripts_with_spaces(before, after, one):
 @pytest.mark.parametrize(("char", "can"), [("a", True), ("7", True), ("ส", True), ("้", False), ("ि", False), ("'", False), ("☃", False)])
 def test_a_word_begins_with_a_letter_or_a_digit(char, can):
     assert begins_word(char) == can
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "space"),
+    [
+        ("the", "cat", True), ("cat", ".", False), (".", "The", True), ("cat", "...", False), ("cat", ".NET", True), ("(", "cat", False),
+        ("cat", ")", False), (")", "cat", True), ("¿", "Dónde", False), ("l'", "eau", False), ("qu’", "il", False), ("it", "'s", False),
+        ("do", "n't", False), ("'", "cat", True), ("水", "书", False), ("水", "cat", True), ("cat", "水", True), ("แมว", "น้ำ", False),
+        ("水", "。", False), ("cat", "、", False), ("है", "।", False), ("고양이", "물", True), ("–", "cat", True), ("10 000", "%", False),
+        ("مدينة", "؟", False), ("「", "cat", False), ("家", "」", False),
+    ],
+)  # fmt: skip
+def test_a_space_is_written_between_two_words_where_a_writer_would(before, after, space):
+    assert apart(before, after) == space

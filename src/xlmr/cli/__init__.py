@@ -13,7 +13,7 @@ from typing import NoReturn
 import click
 
 import xlmr
-from xlmr.cli import embedding, evaluation, finetuning, fitting, language, mapping, masked, models, training
+from xlmr.cli import embedding, evaluation, finetuning, fitting, heads, language, mapping, masked, models, training
 from xlmr.cli.options import SETTINGS
 from xlmr.cli.terminal import prepare, visible
 from xlmr.errors import XlmrError
@@ -46,7 +46,8 @@ def fail(message: str) -> NoReturn:
 @click.group(context_settings=SETTINGS)
 @click.version_option(xlmr.__version__, message="%(prog)s %(version)s")
 def commands() -> None:
-    """XLM-RoBERTa at work: masked words in about 100 languages, how likely texts are, their vectors, and which language they are in.
+    """XLM-RoBERTa at work: masked words in about 100 languages, how likely texts are, their vectors, which language they are in, and with a
+    model fine-tuned for it their labels, the tags of their words, and answers.
 
     \b
     Examples:
@@ -56,13 +57,15 @@ def commands() -> None:
       xlmr align 'The cat sleeps.' 'Die Katze schläft.'
       xlmr language 'Kje je knjižnica?'
       xlmr map comments.txt --output comments.html
+      xlmr tag --model my-tagger 'Angela Merkel wohnt in Berlin.'
       xlmr info
     """
 
 
 COMMANDS = (
     masked.fill_mask, masked.score, embedding.embed, embedding.align, language.language, mapping.draw,
-    evaluation.evaluate, fitting.fit, finetuning.finetune, training.pretrain, models.import_model, models.info,
+    heads.classify, heads.tag, heads.answer, evaluation.evaluate, fitting.fit, finetuning.finetune,
+    training.pretrain, models.import_model, models.info,
 )  # fmt: skip
 for command in COMMANDS:
     commands.add_command(command)

@@ -11,6 +11,7 @@ import click
 from xlmr.cli.options import SETTINGS, Command, source_options, with_options
 from xlmr.cli.terminal import say
 
+RANK = 8
 PROBLEMS = {"one": "single_label_classification", "several": "multi_label_classification", "number": "regression"}
 
 
@@ -46,7 +47,7 @@ LEARNING = (
     click.option("--dropout", type=float, metavar="X", help="In the encoder and the head.  [default: the model's]"),
     click.option("--freeze", default="0", show_default=True, metavar="all|N", help="Leave the first N layers as they are, or all."),
     click.option("--lora", is_flag=True, help="Adapters learn in place of the encoder, and are added to it in the end (extra: lora)."),
-    click.option("--lora-rank", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="Theirs."),
+    click.option("--lora-rank", type=click.IntRange(1), metavar="N", help=f"Theirs.  [default: {RANK}]"),
     click.option("--checkpointing", is_flag=True, help="Less memory, a third more time: what layers made is worked out again."),
     click.option("--precision", type=click.Choice(["no", "bf16"]), default="no", show_default=True, help="Of the arithmetic; no: float32."),
     click.option("--temperature", type=float, default=1.0, show_default=True, metavar="T",
@@ -120,14 +121,19 @@ def answer(stride: int, span: int, **chosen: Any) -> None:
 
 
 def _run(of_task: Mapping[str, Any], *, train: tuple[str, ...], dev: tuple[str, ...], output: Path, model: str | None, revision: str | None,
-         seeds: tuple[int, ...], lora: bool, lora_rank: int, resume: bool, **chosen: Any) -> None:  # fmt: skip
+         seeds: tuple[int, ...], lora: bool, lora_rank: int | None, resume: bool, **chosen: Any) -> None:  # fmt: skip
+    if lora_rank and not lora:
+        raise click.UsageError("--lora-rank is the rank of adapters, and there are none without --lora")
     from xlmr.cli import printing
+    from xlmr.training import loop
     from xlmr.training.finetuning import runs, seeding
     from xlmr.training.finetuning.settings import Settings
 
-    settings = Settings(**of_task, lora=lora_rank if lora else 0, seed=seeds[0], **chosen)
+    settings = Settings(**of_task, lora=(lora_rank or RANK) if lora else 0, seed=seeds[0], **chosen)
     source = {"source": model, "revision": revision}
     if len(seeds) == 1:
-        say(printing.tuned(runs.run(source, train, dev, output, settings, resume=resume)))
+        said = printing.tuned(runs.run(source, train, dev, output, settings, resume=resume))
     else:
-        say(printing.seeded(seeding.run(source, train, dev, output, settings, seeds, resume=resume)))
+        said = printing.seeded(seeding.run(source, train, dev, output, settings, seeds, resume=resume))
+    if loop.speaks():
+        say(said)

@@ -11,12 +11,13 @@ import xlmr
 from xlmr.batching import Pause
 from xlmr.cli.options import Source
 from xlmr.errors import BadInput
-from xlmr.tasks.answers import Text
-from xlmr.texts import Line
+from xlmr.texts import Line, Row
 
 S = TypeVar("S")
 
-Shown = Callable[[Iterable[Text]], Iterator[S | BadInput]]
+Asked = str | tuple[str, ...]
+"""A text, or several that are asked about together."""
+Shown = Callable[[Iterable[Asked | BadInput | Pause]], Iterator[S | BadInput]]
 """Texts in, for each what is to be printed or written out, or why there is nothing."""
 
 
@@ -29,20 +30,20 @@ class Job(Generic[S]):
     task: Callable[..., Any]
     """Makes of a model and options what answers texts, such as `masks.filler`."""
     options: Mapping[str, Any]
-    show: Callable[[str, Any], S]
+    show: Callable[[Any, Any], S]
     """What is made of an answer to a text: a line for people, or JSON, or a row of a file."""
 
     def begin(self, model: xlmr.Model | None = None) -> Shown[S]:
         """Load the model, unless it is there, and check the options."""
         answer = self.task(model or xlmr.load(**self.model), **self.options)
 
-        def shown(texts: Iterable[Text]) -> Iterator[S | BadInput]:
-            waiting: deque[str] = deque()
+        def shown(texts: Iterable[Asked | BadInput | Pause]) -> Iterator[S | BadInput]:
+            waiting: deque[Asked | BadInput] = deque()
 
-            def seen() -> Iterator[Text]:
+            def seen() -> Iterator[Asked | BadInput | Pause]:
                 for text in texts:
                     if not isinstance(text, Pause):
-                        waiting.append(str(text))
+                        waiting.append(text)
                     yield text
 
             for found in answer(list(seen()) if isinstance(texts, list) else seen()):
@@ -70,11 +71,11 @@ def start(job: Job[S], count: int, model: xlmr.Model | None = None) -> Shown[S]:
     return workers.run(replace(job, model={**job.model, "threads": threads}), count)
 
 
-def answered(source: Source, shown: Shown[S]) -> Iterator[tuple[Line, S | BadInput]]:
+def answered(source: Source, shown: Shown[S]) -> Iterator[tuple[Line | Row, S | BadInput]]:
     """Each line of a source and what is shown for it, as soon as it is there."""
-    waiting: deque[Line] = deque()
+    waiting: deque[Line | Row] = deque()
 
-    def texts() -> Iterator[Text]:
+    def texts() -> Iterator[Asked | BadInput | Pause]:
         for line in source.lines:
             if isinstance(line, Pause):
                 yield line

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import wraps
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -18,7 +18,7 @@ from xlmr.errors import BadInput, BadLine
 from xlmr.examples.sources import parted
 from xlmr.languages import find
 from xlmr.limits import BEAM, CANDIDATES, PIECES, THREADS, TOP, WORKERS
-from xlmr.texts import Line
+from xlmr.texts import Line, Row
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 # As `xlmr.runtimes` and `xlmr.tasks.scoring` have them, whose import would cost every `--help` a quarter of a second.
@@ -27,6 +27,11 @@ MASKINGS = ("word-l2r", "token")
 
 LANGUAGE, SIDES = "lang", ("source", "english")
 """Columns of labelled data: whose row is in which language; a sentence and its translation."""
+PAIR = ("text", "text_pair")
+"""Columns of texts that are asked about together."""
+QUESTION = ("question", "context")
+
+S = TypeVar("S")
 
 Command = Callable[..., Any]
 Model = Mapping[str, Any]
@@ -37,7 +42,7 @@ Model = Mapping[str, Any]
 class Source:
     """Texts with their numbers, and what is numbered: a `text` among the arguments or a `line`."""
 
-    lines: Iterator[Line | Pause]
+    lines: Iterator[Line | Row | Pause]
     unit: str
 
 
@@ -176,15 +181,46 @@ def named(source: str) -> tuple[str | None, Path]:
     return (None if language is None else find(language).code), path
 
 
-def texts_in(texts: tuple[str, ...], file: Path | None) -> Source:
-    """The arguments, or a file's texts, or the lines of standard input (`-`). A file that cannot be read is told at once."""
+def texts_in(texts: tuple[str, ...], file: Path | None, *, pairs: bool = False) -> Source:
+    """The arguments, or a file's texts, or the lines of standard input (`-`). A file that cannot be read is told at once.
+
+    With `pairs`, a file that has the columns of `PAIR` gives those.
+    """
     if texts and file:
         raise click.UsageError("Texts were given both as arguments and with --input.")
     if texts:
         return Source((Line(number, text) for number, text in enumerate(texts, start=1)), "text")
     if file and file != Path("-"):
-        lines = texts_of.read(file)
-        return Source(chain([first for first in [next(lines, None)] if first], lines), "line")
+        paired = pairs and PAIR[1] in (texts_of.fields(file) or ())
+        return Source(_begun(texts_of.together(file, *PAIR) if paired else texts_of.read(file)), "line")
     if sys.stdin is None or (not file and sys.stdin.isatty()):  # None where it is closed
         raise click.UsageError("No text. Give it as an argument, with --input FILE, or through a pipe.")
     return Source(texts_of.standard_input(sys.stdin.buffer), "line")
+
+
+def questions_in(question: str | None, context: str | None, file: Path | None) -> Source:
+    """The question and its context, or those of a file, or of standard input (`-`), which has a JSON object on each line."""
+    if file and not question is context is None:
+        raise click.UsageError("A question was given both as --question, --context and with --input.")
+    if question is not None and context is not None:
+        return Source(iter([Row(1, (question, context))]), "question")
+    if question is not None or context is not None:
+        raise click.UsageError("A question needs both --question and --context.")
+    if file and file != Path("-"):
+        return Source(_begun(texts_of.together(file, *QUESTION)), "line")
+    if sys.stdin is None or (not file and sys.stdin.isatty()):
+        raise click.UsageError("No question. Give it as --question and --context, with --input FILE, or through a pipe.")
+    return Source(_parsed(texts_of.standard_input(sys.stdin.buffer)), "line")
+
+
+def _begun(lines: Iterator[S]) -> Iterator[S]:
+    """The lines of a file, the first of which is read at once, so that one that cannot be read is told before a model is loaded."""
+    return chain([first for first in [next(lines, None)] if first], lines)
+
+
+def _parsed(lines: Iterator[Line | Pause]) -> Iterator[Row | Pause]:
+    for line in lines:
+        if isinstance(line, Pause):
+            yield line
+        elif not isinstance(line.text, str) or line.text.strip():
+            yield texts_of.parsed(line, *QUESTION)

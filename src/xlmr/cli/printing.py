@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
-from math import prod
+from math import isfinite, prod
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -14,7 +14,7 @@ import numpy as np
 
 from xlmr.checkpoint import Checkpoint, attachments, sentences
 from xlmr.cli.jobs import Shown, answered
-from xlmr.cli.options import Source
+from xlmr.cli.options import PAIR, Source
 from xlmr.cli.terminal import say, visible
 from xlmr.config import Config
 from xlmr.errors import BadInput
@@ -24,11 +24,16 @@ from xlmr.heads import vectors
 from xlmr.heads.vectors import Dense, Normalize, Pooling, Recipe, Unknown
 from xlmr.languages import LANGUAGES
 from xlmr.tasks.alignment import Alignment
+from xlmr.tasks.answering import Answer
+from xlmr.tasks.answers import Pair
+from xlmr.tasks.classification import Label
 from xlmr.tasks.embeddings import Embedded, Parts
 from xlmr.tasks.identification import Identified
 from xlmr.tasks.masks import Filling
 from xlmr.tasks.recognition import Language
 from xlmr.tasks.scoring import Score
+from xlmr.tasks.tagging import Tagging
+from xlmr.tasks.tuned import COMMANDS
 from xlmr.tokenizer.vocabulary import MASK, SPACE
 from xlmr.writers import jsonl
 from xlmr.writers.jsonl import dumped as dumped
@@ -44,6 +49,8 @@ NUMBERS = 5
 BAR = 12
 SHOWN = 8
 """Labels of a head shown to people."""
+OUTSIDE = "O"
+"""The tag of a word that is in no entity."""
 
 
 def answers(source: Source, shown: Shown[str], as_json: bool) -> int:
@@ -172,6 +179,56 @@ def alignment_json(found: Alignment) -> str:
     return dumped({"pairs": pairs, "words": [[place.text for place in of] for of in found.words]})
 
 
+def classification(text: str | Pair, found: list[Label]) -> str:
+    """A text, or two, and the labels, for people; of a regression the numbers."""
+    shares = all(0 <= of.score <= 1 for of in found)
+    rows = (f"{share(of.score)} {bar(of.score)} {visible(of.label)}" if shares else f"{of.score:9.3f}  {visible(of.label)}" for of in found)
+    return "\n".join([_asked(text), *(f"  {row}" for row in rows), ""])
+
+
+def classification_json(text: str | Pair, found: list[Label]) -> str:
+    """A text, or two, and the labels, as JSON."""
+    asked = {"text": text} if isinstance(text, str) else dict(zip(PAIR, text, strict=True))
+    return dumped({**asked, "labels": [asdict(of) for of in found]})
+
+
+def tagging(text: str, found: Tagging) -> str:
+    """A text and its entities, or the tags of its words where they mark none, for people."""
+    spans = [f"  {share(of.score)} {bar(of.score)} {visible(of.label):8}{visible(of.text)}" for of in found.entities]
+    if spans or not {*found.tags} - {OUTSIDE}:
+        return "\n".join([_asked(text), *spans, ""])
+    rows = zip(found.words, found.tags, found.scores, strict=True)
+    return "\n".join(
+        [_asked(text), *(f"  {share(score)} {bar(score)} {visible(tag):8}{_shown(word.text)}" for word, tag, score in rows), ""]
+    )
+
+
+def tagging_json(text: str, found: Tagging) -> str:
+    """A text, its words, their tags and its entities, as JSON."""
+    words = [word.text for word in found.words]
+    return dumped({"text": text, "words": words, "tags": found.tags, "entities": [asdict(of) for of in found.entities]})
+
+
+def answer(pair: Pair, found: list[Answer]) -> str:
+    """A question and its answers, for people."""
+    rows = [f"  {share(of.score)} {bar(of.score)} {'no answer' if of.answer is None else visible(of.answer)}" for of in found]
+    return "\n".join([_asked(pair[0]), *rows, ""])
+
+
+def answer_json(pair: Pair, found: list[Answer]) -> str:
+    """The answer to a question, as JSON."""
+    return dumped(asdict(found[0]))
+
+
+def answers_json(pair: Pair, found: list[Answer]) -> str:
+    """The answer to a question, and all that were asked for, as JSON."""
+    return dumped({**asdict(found[0]), "answers": [asdict(of) for of in found]})
+
+
+def _asked(text: str | Pair) -> str:
+    return "\n".join(click.style(visible(part), bold=True) for part in ([text] if isinstance(text, str) else text))
+
+
 def _numbers(vector: np.ndarray) -> str:
     if vector.dtype == np.uint8:
         return f"{vector.size * 8:,} bits: {' '.join(f'{byte:08b}' for byte in vector[:NUMBERS])}{' …' * (vector.size > NUMBERS)}"
@@ -244,7 +301,8 @@ STEP_NAMES: dict[type, Callable[[Any], Iterable[str]]] = {
 
 def _head(task: str, labels: list[str]) -> str:
     named = f" into {', '.join(labels[:SHOWN])}{f' … ({len(labels)} labels)' if len(labels) > SHOWN else ''}" if labels else ""
-    return visible(f"{task}{named}; it is found and not run yet")
+    use = f"for `xlmr {COMMANDS[task]}`" if task in COMMANDS else "no command runs it"
+    return visible(f"{task}{named}; {use}")
 
 
 def _made(facts: dict[str, Any]) -> str:
@@ -256,13 +314,13 @@ def _made(facts: dict[str, Any]) -> str:
 
 
 def share(of: float) -> str:
-    """A share of one in five characters: 0.123, or 1e-05 where that would be nothing."""
-    return f"{of:.3f}" if of >= 0.0005 or not of else f"{of:.0e}"
+    """A share of one in five characters: 0.123, or 1e-05 where that would be nothing; what is less than nothing has its sign before it."""
+    return f"{of:.3f}" if abs(of) >= 0.0005 or not of else f"{of:.0e}"
 
 
 def bar(share: float) -> str:
     """A share of one, drawn in eighths of a character."""
-    eighths = round(share * BAR * 8)
+    eighths = round(max(0.0, share) * BAR * 8) if isfinite(share) else 0
     drawn = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8]
     return click.style(f"{drawn:{BAR}.{BAR}}", fg="cyan")
 

@@ -18,9 +18,9 @@ from threading import Thread
 from typing import Any
 
 from xlmr.batching import Pause
-from xlmr.cli.jobs import Job, S, Shown
+from xlmr.cli.jobs import Asked, Job, S, Shown
 from xlmr.errors import BadInput, XlmrError
-from xlmr.tasks.answers import Text
+from xlmr.tasks.answers import characters
 
 PARCEL = 256
 """Texts sent to a process at once, at most."""
@@ -29,7 +29,7 @@ HEAVIEST = 100_000
 AHEAD = 2
 """Parcels under way for each process: one that it works on, one that waits."""
 
-Parcel = list[str | BadInput]
+Parcel = list[Asked | BadInput]
 
 
 def threads(workers: int) -> int:
@@ -43,7 +43,7 @@ def run(job: Job[S], workers: int) -> Shown[S]:
     return lambda texts: _run(job, texts, workers)
 
 
-def _run(job: Job[S], texts: Iterable[Text], workers: int) -> Iterator[S | BadInput]:
+def _run(job: Job[S], texts: Iterable[Asked | BadInput | Pause], workers: int) -> Iterator[S | BadInput]:
     context = multiprocessing.get_context("spawn")  # a fork would copy locks that threads of ONNX Runtime hold
     pool = ProcessPoolExecutor(workers, context, _start, (job,))
     waiting: deque[Future[list[S | BadInput]]] = deque()
@@ -79,7 +79,7 @@ def _interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def parcels(texts: Iterable[Text]) -> Iterator[Parcel]:
+def parcels(texts: Iterable[Asked | BadInput | Pause]) -> Iterator[Parcel]:
     """The texts in parcels, small ones first; an empty one where what is under way should be waited for before more is read.
 
     An error of the texts comes after what was read before it.
@@ -102,7 +102,7 @@ def parcels(texts: Iterable[Text]) -> Iterator[Parcel]:
             held, carried = [], 0
             continue
         held.append(text)
-        carried += len(text) if isinstance(text, str) else 0
+        carried += characters(text)
         if len(held) >= size or carried >= HEAVIEST:
             yield held
             size, held, carried = min(2 * size, PARCEL), [], 0

@@ -8,11 +8,12 @@ Each function wants one answer for each example, in their order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import chain
 
 import numpy as np
 
+from xlmr.errors import BadInput
 from xlmr.evaluation.reports import Scored, Statistic
 from xlmr.examples import UNDETERMINED, Asked, Classified, Tagged
 from xlmr.examples import labels as labels_of
@@ -27,8 +28,7 @@ def labels(examples: Sequence[Classified], found: Sequence[str], known: Sequence
 
     Raises BadLine for a label of an example that is not among `known`, those of the model.
     """
-    for example in examples:
-        labels_of.check(example, known)
+    check_labels(examples, known)
     wanted, ours = counts.numbered(known, (of.labels[0] for of in examples)), counts.numbered(known, found)
     right = (ours == wanted).astype(np.float64)
 
@@ -43,8 +43,7 @@ def choices(examples: Sequence[Classified], found: Sequence[Collection[str]], kn
 
     As scikit-learn counts indicator matrices, 0 for what would be divided by nothing. Raises as `labels`.
     """
-    for example in examples:
-        labels_of.check(example, known)
+    check_labels(examples, known)
     ours, wanted = _indicators(found, known), _indicators([of.labels for of in examples], known)
     tallies = np.stack([ours & wanted, ours, wanted], 2).sum(1)  # [examples, 3]
     statistics: dict[str, Statistic] = {
@@ -75,12 +74,9 @@ def tags(examples: Sequence[Tagged], found: Sequence[Sequence[str]], known: Sequ
 
     Raises BadLine for a tag of an example that is not among `known`, and where they mark spans, for one that breaks IOB2.
     """
-    spans = iob.is_iob(known)
-    for example in examples:
-        labels_of.check(example, known)
-        if spans:
-            labels_of.check_iob(example)
-    return Scored(TAG, _languages(examples), *(_spans if spans else _words)(examples, found, known))
+    check_tags(examples, known)
+    counted = _spans if iob.is_iob(known) else _words
+    return Scored(TAG, _languages(examples), *counted(examples, found, known))
 
 
 def replies(examples: Sequence[Asked], found: Sequence[str | None]) -> Scored:
@@ -106,6 +102,29 @@ REPLIES: tuple[tuple[str, Callable[[str, str, str | None], float], bool], ...] =
 
 def _right(example: Asked) -> list[str]:
     return [text for text, _ in example.answers]
+
+
+def check_labels(examples: Iterable[Classified], known: Sequence[str]) -> None:
+    """Raises as `labels`."""
+    for example in examples:
+        labels_of.check(example, known)
+
+
+def check_numbers(examples: Iterable[Classified], known: Sequence[str]) -> None:
+    """Raises as `numbers`; and BadInput where the head has several numbers, with one name each."""
+    if len(known) != 1:
+        raise BadInput(f"the model's head gives {len(known)} numbers for a text, {', '.join(known)}; wanted one")
+    for example in examples:
+        labels_of.number(example)
+
+
+def check_tags(examples: Iterable[Tagged], known: Sequence[str]) -> None:
+    """Raises as `tags`."""
+    spans = iob.is_iob(known)
+    for example in examples:
+        labels_of.check(example, known)
+        if spans:
+            labels_of.check_iob(example)
 
 
 def _rules(example: Asked) -> str | None:

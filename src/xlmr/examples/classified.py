@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from reprlib import repr as shorten
 from typing import Any
 
 from xlmr import texts
@@ -83,8 +85,9 @@ def _several(row: dict[str, Any]) -> tuple[str, ...]:
     if LABELS not in row:
         return _one(row)
     found = sources.names(row[LABELS], LABELS)
-    if len({*found}) < len(found):
-        raise BadInput(f"{LABELS!r} names {next(label for label in found if found.count(label) > 1)!r} twice")
+    twice = next((label for label, count in Counter(found).items() if count > 1), None)
+    if twice is not None:
+        raise BadInput(f"{LABELS!r} names {shorten(twice)} twice")
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
 from math import isfinite
+from reprlib import repr as shorten
 
 from xlmr.errors import BadLine
 from xlmr.examples.classified import Classified
@@ -13,6 +14,8 @@ from xlmr.heads import iob
 
 SHOWN = 12
 """Labels that an error repeats."""
+LONGEST = 50
+"""Characters of a label that it repeats, or looks for."""
 
 
 def inferred(labels: Iterable[str]) -> tuple[str, ...]:
@@ -29,7 +32,9 @@ def check(example: Classified | Tagged, known: Collection[str]) -> None:
     if isinstance(example, Tagged):
         for place, tag in enumerate(example.tags):
             if tag not in known:
-                raise _unknown(f"{example.where}: word {place + 1} of the sentence, {example.words[place]!r}, has the tag", tag, known)
+                raise _unknown(
+                    f"{example.where}: word {place + 1} of the sentence, {shorten(example.words[place])}, has the tag", tag, known
+                )
     else:
         for label in example.labels:
             if label not in known:
@@ -40,10 +45,10 @@ def check_iob(example: Tagged) -> None:
     """Raises BadLine, with the place of the example, where a tag breaks IOB2: an `I-X` after neither `B-X` nor `I-X`."""
     place = iob.broken(example.tags)
     if place is not None:
-        tag, before = example.tags[place], example.tags[place - 1] if place else "the beginning of the sentence"
-        wanted = f"wanted B-{iob.parts(tag)[1]} or O there" if iob.parts(tag)[0] else "wanted O, or B- or I- and a label"
-        at = f"{example.where}: word {place + 1} of the sentence, {example.words[place]!r}"
-        raise BadLine(f"{at}, has the tag {tag!r} after {before}, which breaks IOB2; {wanted}")
+        tag = example.tags[place]
+        before = example.tags[place - 1][:LONGEST] if place else "the beginning of the sentence"
+        wanted = f"wanted B-{iob.parts(tag)[1][:LONGEST]} or O there" if iob.parts(tag)[0] else "wanted O, or B- or I- and a label"
+        raise BadLine(f"{_at(example, place)}, has the tag {shorten(tag)} after {before}, which breaks IOB2; {wanted}")
 
 
 def number(example: Classified) -> float:
@@ -53,14 +58,18 @@ def number(example: Classified) -> float:
     except (ValueError, IndexError):
         value = float("nan")
     if not isfinite(value):
-        found = repr(example.labels[0]) if example.labels else "nothing"
+        found = shorten(example.labels[0]) if example.labels else "nothing"
         raise BadLine(f"{example.where}: found {found} as the label, wanted a number")
     return value
+
+
+def _at(example: Tagged, place: int) -> str:
+    return f"{example.where}: word {place + 1} of the sentence, {shorten(example.words[place])}"
 
 
 def _unknown(said: str, label: str, known: Collection[str]) -> BadLine:
     listed: Sequence[str] = [*known][:SHOWN]
     more = f" … ({len(known)} in all)" if len(known) > SHOWN else ""
-    close = get_close_matches(label, known, n=1)
+    close = get_close_matches(label[:LONGEST], known, n=1)
     hint = f"; is it {close[0]!r}?" if close else ""
-    return BadLine(f"{said} {label!r}, which the model does not know; it knows {', '.join(listed)}{more}{hint}")
+    return BadLine(f"{said} {shorten(label)}, which the model does not know; it knows {', '.join(listed)}{more}{hint}")

@@ -26,6 +26,8 @@ LANGUAGE = "lang"
 """The column, or key, of a row's language."""
 JSON_LINES = (".jsonl", ".ndjson")
 """Files with a JSON object on each line, by the end of their names."""
+LONGEST = 100
+"""Characters of a language's name."""
 TAG = re.compile(r"[a-z]{2,3}([-_][a-z0-9]{2,8})*", re.IGNORECASE)
 
 
@@ -76,6 +78,8 @@ def parted(given: str) -> tuple[str | None, Path]:
 
 def code(name: str) -> str:
     """XLM-R's code of a language; that of BCP 47, in small letters, where XLM-R does not know it. Raises BadInput for any other name."""
+    if len(name) > LONGEST:
+        raise BadInput(f"language {shorten(name)} is not known; wanted a code such as en, no, zh or zh-Hant")
     try:
         return languages.find(name).code
     except BadInput:

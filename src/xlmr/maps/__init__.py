@@ -1,4 +1,4 @@
-"""Pictures of texts in the plane, by language: whether languages cluster, whether translations meet.
+"""Pictures by language: texts in the plane, whether languages cluster and translations meet; and bars of their scores.
 
 `points.gather` finds vectors and languages of texts, a `placer` brings the vectors into the plane, `write` draws: SVG, or a page of HTML
 in which one reads the text behind each dot.

@@ -51,20 +51,20 @@ def drawn(of: Map) -> bytes:
     look = looks(languages)
     columns = -(-len(languages) // int(height // ROW))
     width = SIDE + GAP + columns * COLUMN
-    caption = _broken(of.caption, int((width - 2 * MARGIN) / LETTERS))
+    caption = broken(of.caption, int((width - 2 * MARGIN) / LETTERS))
     total = HEAD + height + LINE * (len(caption) + 1.5)
     root = Element("svg", {"xmlns": "http://www.w3.org/2000/svg", "lang": "en", "role": "img", "aria-labelledby": "title desc"})
-    root.attrib |= {"viewBox": f"0 0 {width:g} {total:g}", **_numbers(width=width, height=total)}
-    _text(root, "title", of.title, id="title")
-    _text(root, "desc", " ".join(of.caption), id="desc")
-    _text(root, "style", STYLE)
+    root.attrib |= {"viewBox": f"0 0 {width:g} {total:g}", **numbers(width=width, height=total)}
+    text_in(root, "title", of.title, id="title")
+    text_in(root, "desc", " ".join(of.caption), id="desc")
+    text_in(root, "style", STYLE)
     root.append(shapes(size(of)))
     SubElement(root, "rect", {"class": "back"}, width="100%", height="100%")
-    _text(root, "text", of.title, {**_numbers(x=MARGIN, y=36), "class": "head"})
+    text_in(root, "text", of.title, {**numbers(x=MARGIN, y=36), "class": "head"})
     root.append(picture(of, places, look, f"translate(0 {HEAD:g})", titles=True))
     root.append(_legend(languages, look, columns, f"translate({SIDE + GAP:g} {HEAD + ROW / 2:g})"))
     for i, line in enumerate(caption):
-        _text(root, "text", line, {**_numbers(x=MARGIN, y=HEAD + height + LINE * (i + 1)), "class": "caption"})
+        text_in(root, "text", line, {**numbers(x=MARGIN, y=HEAD + height + LINE * (i + 1)), "class": "caption"})
     return ElementTree.tostring(root, "unicode").encode() + b"\n"
 
 
@@ -91,12 +91,12 @@ def picture(of: Map, places: np.ndarray, look: Mapping[str, Look], transform: st
             x, y = places[i]
             dot = SubElement(group, "use", href=f"#{look[code].shape}", x=f"{x:.1f}", y=f"{y:.1f}")
             if titles:
-                _text(dot, "title", _title(of, i))
+                text_in(dot, "title", _title(of, i))
     texts = SubElement(root, "g", {"class": "labels"})
     sizes = {code: (LETTER * len(code) + 6, 16.0) for code in of.languages}
     above = places - (0, 6 + 6 * size(of))  # so that one still sees the dot
     for code, (x, y) in labels(of.languages, above, own(places, of.dots), sizes).items():
-        _text(texts, "text", code, {**_numbers(x=x, y=y), "data-language": code})
+        text_in(texts, "text", code, {**numbers(x=x, y=y), "data-language": code})
     return root
 
 
@@ -149,21 +149,23 @@ def _legend(languages: Mapping[str, Sequence[int]], look: Mapping[str, Look], co
     for i, (code, dots) in enumerate(languages.items()):
         x, y = COLUMN * (i // rows), ROW * (i % rows)
         SubElement(root, "path", d=SHAPES[look[code].shape], fill=look[code].colour, transform=f"translate({x:g} {y:g}) scale(1.2)")
-        _text(root, "text", code, {**_numbers(x=x + 14, y=y + 5), "class": "code"})
+        text_in(root, "text", code, {**numbers(x=x + 14, y=y + 5), "class": "code"})
         begin, letters = (46, 20) if len(code) <= 3 else (82, 12)
-        _text(root, "text", shown(named(code), letters), _numbers(x=x + begin, y=y + 5))
-        _text(root, "text", f"{len(dots):,}", {**_numbers(x=x + COLUMN - 28, y=y + 5), "class": "count"})
+        text_in(root, "text", shown(named(code), letters), numbers(x=x + begin, y=y + 5))
+        text_in(root, "text", f"{len(dots):,}", {**numbers(x=x + COLUMN - 28, y=y + 5), "class": "count"})
     return root
 
 
-def _broken(caption: Iterable[str], letters: int) -> list[str]:
+def broken(caption: Iterable[str], letters: int) -> list[str]:
     """Sentences in lines that fit."""
     return [line for said in caption for line in wrap(said, letters)]
 
 
-def _numbers(**of: float) -> dict[str, str]:
+def numbers(**of: float) -> dict[str, str]:
+    """Attributes of one digit after the point, or none."""
     return {name: f"{value:.1f}".removesuffix(".0") for name, value in of.items()}
 
 
-def _text(parent: Element, tag: str, text: str, attributes: Mapping[str, str] | None = None, **more: str) -> None:
+def text_in(parent: Element, tag: str, text: str, attributes: Mapping[str, str] | None = None, **more: str) -> None:
+    """Add an element that holds a text."""
     SubElement(parent, tag, {**(attributes or {}), **more}).text = text

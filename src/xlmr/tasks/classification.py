@@ -13,7 +13,7 @@ from xlmr.encoder import Encoder, bounded
 from xlmr.errors import BadInput
 from xlmr.heads import classes
 from xlmr.limits import TOP, whole
-from xlmr.tasks import answers, finetuned, hidden
+from xlmr.tasks import answers, hidden, tuned
 from xlmr.tasks.answers import Pair
 from xlmr.tokenizer import Tokenizer
 
@@ -121,11 +121,11 @@ def find(encoder: Encoder) -> Classifier:
     """The classifier of a model. Raises BadCheckpoint where it has none."""
 
     def make(head: TaskHead, weights: dict[str, np.ndarray]) -> Classifier:
-        plain = finetuned.plain(weights)
+        plain = tuned.plain(weights)
         problem = classes.settled(encoder.config.problem, len(head.labels))
         return Classifier(head.labels, lambda states: classes.logits(plain, states), problem)
 
-    return finetuned.find(encoder, finetuned.CLASSIFICATION, make)
+    return tuned.find(encoder, tuned.CLASSIFICATION, make)
 
 
 def ranked(of: Classifier, scores: np.ndarray, top: int | None) -> list[Label]:
@@ -140,10 +140,9 @@ def row(tokenizer: Tokenizer, text: str, pair: str | None, longest: int) -> list
     A longer text loses its end; of a pair the longer text does, then both, as transformers' `truncation=True` has it.
     Raises BadInput where one is no text or far too long.
     """
-    first = tokenizer.encode(bounded(text), longest=longest).ids
     if pair is None:
-        return first
-    second = tokenizer.encode(bounded(pair), longest=longest).ids
+        return tokenizer.encode(bounded(text), longest=longest).ids
+    first, second = (tokenizer.encode(bounded(of)).ids for of in (text, pair))  # whole: which of them is longer matters
     ours, theirs = _shares(len(first) - 2, len(second) - 2, longest - 4)
     return [*first[: 1 + ours], tokenizer.eos_id, tokenizer.eos_id, *second[1 : 1 + theirs], tokenizer.eos_id]
 

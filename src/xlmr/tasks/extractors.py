@@ -16,7 +16,7 @@ from xlmr.checkpoint import TaskHead, attachments
 from xlmr.checkpoint.attachments import Attachment
 from xlmr.encoder import Encoder
 from xlmr.errors import BadCheckpoint
-from xlmr.tasks import finetuned
+from xlmr.tasks import tuned
 
 NAME = "answering"
 FIT = "xlmr finetune answer --train FILE --dev FILE --output DIR"
@@ -49,9 +49,9 @@ def find(encoder: Encoder) -> Extractor:
                 f"the model's head for {head.task} has {outputs} outputs, wanted 2: where an answer begins, and where it ends"
             )
         stored = encoder.attachments.find(NAME, FIT, unpack) if encoder.attachments else None
-        return Extractor(finetuned.plain(weights), *(stored or (THRESHOLD, LONGEST)))
+        return Extractor(tuned.plain(weights), *(stored or (THRESHOLD, LONGEST)))
 
-    return finetuned.find(encoder, finetuned.ANSWERING, make)
+    return tuned.find(encoder, tuned.ANSWERING, make)
 
 
 def pack(threshold: float, longest: int) -> Attachment:

@@ -18,7 +18,7 @@ from xlmr.encoder import Encoder
 from xlmr.errors import BadCheckpoint
 from xlmr.heads import iob
 from xlmr.heads.crf import Constraints, Crf
-from xlmr.tasks import finetuned
+from xlmr.tasks import tuned
 
 NAME = "tagging"
 FIT = "xlmr finetune tag --train FILE --dev FILE --output DIR"
@@ -51,12 +51,12 @@ def find(encoder: Encoder) -> Tagger:
         pooling, crf = stored or (POOLINGS[0], None)
         return tagger(head.labels, weights, pooling, crf)
 
-    return finetuned.find(encoder, finetuned.TAGGING, make)
+    return tuned.find(encoder, tuned.TAGGING, make)
 
 
 def tagger(labels: tuple[str, ...], weights: Mapping[str, np.ndarray], pooling: str, crf: Crf | None) -> Tagger:
     """A tagger of its parts; `weights` are the head's, by our names (`task.*`)."""
-    return Tagger(finetuned.plain(weights), labels, pooling, crf, iob.constraints(labels), iob.is_iob(labels))
+    return Tagger(tuned.plain(weights), labels, pooling, crf, iob.constraints(labels), iob.is_iob(labels))
 
 
 def pack(pooling: str, crf: Crf | None) -> Attachment:

@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
 from xlmr.errors import BadRecipe
-from xlmr.training import states
+from xlmr.training import boards, states
+from xlmr.training.boards import Board
 
 KEPT = ("step", "seconds", "skipped", "sums", "summed")  # of the progress, in the state
 SKIPS = 20  # steps whose gradient is not finite, one after another, before the run stops
@@ -81,6 +82,8 @@ class Plan:
     seed: int
     trunk: bool = True
     """Whether the state before the decay is kept, from which a longer run can go on."""
+    board: Path | None = None
+    """Where TensorBoard's files go; None: into the folder."""
 
     def rate(self, step: int) -> float:
         """Share of the full rate: linear warm-up, constant, linear decay (Hägele et al. 2024)."""
@@ -111,6 +114,7 @@ def train(task: Task, optimisers: Sequence[Optimizer], plan: Plan, accelerator: 
     progress = _resume(task, optimisers, plan, accelerator) if resume else _begin(plan)
     bar = tqdm(total=plan.steps * plan.size, initial=progress.step * plan.size, unit=f" {plan.unit}", unit_scale=True,
                disable=not accelerator.is_main_process, smoothing=0.02, mininterval=often())  # fmt: skip
+    board = Board(plan.board or plan.folder / boards.NAME, progress.step) if accelerator.is_main_process else None
     saved = started = time.monotonic()
     while progress.step < plan.steps and not (progress.step and task.enough()):
         step = progress.step
@@ -126,13 +130,27 @@ def train(task: Task, optimisers: Sequence[Optimizer], plan: Plan, accelerator: 
         bar.update(plan.size)
         last = progress.step == plan.steps
         if progress.step % plan.log == 0 or last:
-            _log(plan, progress, accelerator, bar)
-        if measured := progress.step % plan.evaluate == 0 or last:
-            _write(plan, accelerator, {"step": progress.step, "heldout": task.evaluate(progress.step)})
-        if progress.step == plan.steps - plan.decay or measured or _due(accelerator, saved, plan.minutes):
+            _log(plan, progress, accelerator, board, bar)
+        measured = progress.step % plan.evaluate == 0 or last
+        if measured and (heldout := task.evaluate(progress.step)):
+            _write(plan, board, {"step": progress.step, "heldout": heldout})
+        if (plan.trunk and progress.step == plan.steps - plan.decay) or measured or _due(accelerator, saved, plan.minutes):
             _save(task, optimisers, plan, accelerator, progress)
             saved = time.monotonic()
     bar.close()
+    if board:
+        board.close()
+
+
+def speaks() -> bool:
+    """Whether this is the process that tells what came of it: of several the first."""
+    return bool(PartialState().is_main_process)
+
+
+def say(accelerator: Accelerator, text: str) -> None:
+    """A line on standard error, beside the progress bar, once for all processes."""
+    if accelerator.is_main_process:
+        tqdm.write(f"xlmr: {text}", file=sys.stderr)
 
 
 def follow(losses: Iterator[float], title: str, steps: int) -> None:
@@ -169,6 +187,7 @@ def _step(task: Task, optimisers: Sequence[Any], plan: Plan, accelerator: Accele
         progress.skipped += 1
         if progress.skipped >= SKIPS:
             raise BadRecipe(f"step {step}: the gradient was not finite {SKIPS} times in a row; lower the rate, or look at the data")
+        say(accelerator, f"step {step}: the gradient is not finite, so the step changes nothing ({progress.skipped} in a row)")
     for optimiser in optimisers:
         optimiser.zero_grad()
     return {name: float(accelerator.reduce(value, "mean")) for name, value in sums.items()}
@@ -210,7 +229,7 @@ def _resume(task: Task, optimisers: Sequence[Optimizer], plan: Plan, accelerator
             raise BadRecipe(f"{plan.folder / 'trunk'}: not there, so the run cannot be made longer; it holds the state before the decay")
         found, raw = trunk, states.read_progress(trunk)
     if raw["identity"] != plan.identity:
-        raise BadRecipe(f"{found} is of another recipe; resume it with its own, or choose another output folder")
+        raise BadRecipe(f"{found} is of another recipe, or of other data; resume it with its own, or choose another output folder")
     if raw["steps"] != plan.steps and raw["step"] > plan.steps - plan.decay:
         raise BadRecipe(f"{found} is at step {raw['step']}, and the shorter run's rate would fall from step {plan.steps - plan.decay} on; "
                         "wanted more tokens")  # fmt: skip
@@ -244,20 +263,29 @@ def _keep_trunk(state: Path, trunk: Path) -> None:
     states.replace(copy, trunk)
 
 
-def _log(plan: Plan, progress: Progress, accelerator: Accelerator, bar: Any) -> None:
+def _log(plan: Plan, progress: Progress, accelerator: Accelerator, board: Board | None, bar: Any) -> None:
     losses = {name: round(total / progress.summed, 6) for name, total in progress.sums.items()}
     progress.sums, progress.summed = {}, 0
     line = {"step": progress.step, plan.unit: progress.step * plan.size, **losses, "rate": plan.rate(progress.step - 1),
             "seconds": round(progress.seconds, 1)}  # fmt: skip
-    _write(plan, accelerator, line)
+    _write(plan, board, line)
     bar.set_postfix({name: f"{value:.3f}" for name, value in losses.items()}, refresh=False)
 
 
-def _write(plan: Plan, accelerator: Accelerator, line: Mapping[str, Any]) -> None:
-    if accelerator.is_main_process:
+def _write(plan: Plan, board: Board | None, line: Mapping[str, Any]) -> None:
+    """A line of the log; the process that has the board writes it."""
+    if board:
+        board.add(line)
         plan.folder.mkdir(parents=True, exist_ok=True)
         with (plan.folder / "log.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(line) + "\n")
+            log.write(json.dumps(finite(line), allow_nan=False) + "\n")
+
+
+def finite(value: Any) -> Any:
+    """The same, as JSON can say it: None for a number that is none, or is infinite."""
+    if isinstance(value, Mapping):
+        return {name: finite(of) for name, of in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _cut_log(path: Path, step: int) -> None:

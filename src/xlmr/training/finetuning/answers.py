@@ -20,7 +20,7 @@ from xlmr.heads.extraction import Window
 from xlmr.tasks import answering, extractors
 from xlmr.tokenizer import Tokenizer
 from xlmr.training.finetuning import lessons
-from xlmr.training.finetuning.lessons import Given, Row
+from xlmr.training.finetuning.lessons import Given, Lengths, Row
 
 NONE = 0
 """The token that begins and ends no answer: `<s>`."""
@@ -60,10 +60,10 @@ class Answering:
     problem = ""
     labels: tuple[str, ...] = ()
 
-    def __init__(self, tokenizer: Tokenizer, longest: int, *, stride: int, span: int, threshold: float) -> None:
-        """Windows are of at most `longest` tokens and overlap by `stride`; answers have at most `span`. There is no answer where that
-        scores higher by `threshold`; infinity where every question has one."""
-        self.tokenizer, self.longest, self.stride, self.span, self.threshold = tokenizer, longest, stride, span, threshold
+    def __init__(self, tokenizer: Tokenizer, lengths: Lengths, *, stride: int, span: int, threshold: float) -> None:
+        """Windows overlap by `stride` tokens while it learns; answers have at most `span`. There is no answer where that scores higher by
+        `threshold`; infinity where every question has one."""
+        self.tokenizer, self.lengths, self.stride, self.span, self.threshold = tokenizer, lengths, stride, span, threshold
 
     def head(self, config: Config, dropout: float) -> Head:
         """A new head."""
@@ -71,17 +71,18 @@ class Answering:
         lessons.initialise(head, config.init_std)
         return head
 
-    def rows(self, examples: Sequence[Asked]) -> list[Row[Goal]]:
+    def rows(self, examples: Sequence[Asked], *, served: bool = False) -> list[Row[Goal]]:
         """A row for each window; of several answers the first is learnt."""
-        return [row for i, of in enumerate(examples) for row in self._rows(i, of)]
+        longest, stride = (self.lengths.served, answering.STRIDE) if served else (self.lengths.learnt, self.stride)
+        return lessons.each(examples, lambda number, of: self._rows(number, of, longest, stride))
 
-    def _rows(self, example: int, of: Asked) -> Iterator[Row[Goal]]:
-        for window in answering.windows(self.tokenizer, of.question, of.context, self.longest, self.stride):
+    def _rows(self, example: int, of: Asked, longest: int, stride: int) -> Iterator[Row[Goal]]:
+        windows = answering.windows(self.tokenizer, of.question, of.context, longest, stride)
+        spans = _spans(windows, of.answers[0]) if of.answers else [(NONE, NONE)] * len(windows)
+        for window, (start, end) in zip(windows, spans, strict=True):
             allowed = np.zeros(len(window.ids), bool)
             allowed[window.first : window.last] = True
-            places = np.array(window.offsets, np.int64)
-            start, end = _span(places, allowed, of.answers[0]) if of.answers else (NONE, NONE)
-            yield Row(np.array(window.ids, np.int64), example, Goal(start, end, allowed, places))
+            yield Row(np.array(window.ids, np.int64), example, Goal(start, end, allowed, np.array(window.offsets, np.int64)))
 
     def loss(self, head: nn.Module, states: Tensor, given: Given[Goal]) -> Tensor:
         """The mean of the two cross-entropies over each window's tokens (Devlin et al. 2019, section 4.2), summed over windows."""
@@ -96,7 +97,7 @@ class Answering:
         parts = np.split(found, np.cumsum(given.lengths)[:-1])
         return [Window(of[:, 0], of[:, 1], goal.allowed, goal.places) for of, goal in zip(parts, given.goals, strict=True)]
 
-    def join(self, examples: Sequence[Asked], rows: Sequence[Row[Goal]], predicted: Sequence[Window]) -> list[str | None]:
+    def join(self, head: nn.Module, examples: Sequence[Asked], rows: Sequence[Row[Goal]], predicted: Sequence[Window]) -> list[str | None]:
         """The likeliest answer of each, from all windows of its context, or that there is none."""
         windows: list[list[Window]] = [[] for _ in examples]
         for row, window in zip(rows, predicted, strict=True):
@@ -126,11 +127,17 @@ class Answering:
         return {extractors.NAME: extractors.pack(self.threshold, self.span)}
 
 
-def _span(places: np.ndarray, allowed: np.ndarray, answer: tuple[str, int]) -> tuple[int, int]:
-    """The first and the last token of an answer in a window; `NONE` twice where it is not all there."""
+def _spans(windows: Sequence[answering.Window], answer: tuple[str, int]) -> list[tuple[int, int]]:
+    """The first and the last token of an answer in each window; `NONE` twice where not all of its tokens are there.
+
+    Its tokens are those that share a character with it: spaces at its ends, or signs that no token stands for, are missed by none.
+    """
     begin, end = answer[1], answer[1] + len(answer[0])
-    inside = np.flatnonzero(allowed)
-    if not len(inside) or places[inside[0], 0] > begin or places[inside[-1], 1] < end:
-        return NONE, NONE
-    held = inside[(places[inside, 1] > begin) & (places[inside, 0] < end)]
-    return (int(held[0]), int(held[-1])) if len(held) else (NONE, NONE)
+
+    def within(place: tuple[int, int]) -> bool:
+        return place[0] < min(end, place[1]) and place[1] > begin
+
+    held = [[i for i in range(of.first, of.last) if within(of.offsets[i])] for of in windows]
+    parts = [{of.offsets[i] for i in tokens} for of, tokens in zip(windows, held, strict=True)]
+    wanted = set().union(*parts)
+    return [(tokens[0], tokens[-1]) if part and part == wanted else (NONE, NONE) for tokens, part in zip(held, parts, strict=True)]

@@ -21,10 +21,12 @@ from xlmr.heads.classes import MULTI, REGRESSION, SINGLE
 from xlmr.tasks import classification
 from xlmr.tokenizer import Tokenizer
 from xlmr.training.finetuning import lessons
-from xlmr.training.finetuning.lessons import Given, Row
+from xlmr.training.finetuning.lessons import Given, Lengths, Row
 
 NUMBER = "score"
 """What a regression's one output is called."""
+SAME = 1e-4
+"""Numbers that differ by less of their size are the same."""
 
 
 class Head(nn.Module):
@@ -48,9 +50,11 @@ class Classification:
 
     architecture = "XLMRobertaForSequenceClassification"
 
-    def __init__(self, tokenizer: Tokenizer, longest: int, problem: str, labels: Sequence[str], weights: np.ndarray | None = None) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, lengths: Lengths, problem: str, labels: Sequence[str], weights: np.ndarray | None = None
+    ) -> None:
         """`weights` `[labels]` says what an example of each label counts for in the loss."""
-        self.tokenizer, self.longest, self.problem, self.labels = tokenizer, longest, problem, tuple(labels)
+        self.tokenizer, self.lengths, self.problem, self.labels = tokenizer, lengths, problem, tuple(labels)
         self._index = {label: i for i, label in enumerate(labels)}
         self._weights = weights
 
@@ -60,12 +64,15 @@ class Classification:
         lessons.initialise(head, config.init_std)
         return head
 
-    def rows(self, examples: Sequence[Classified]) -> list[Row[np.ndarray]]:
-        """A row for each; what is too long is cut, as it is when the model answers."""
-        return [
-            Row(np.array(classification.row(self.tokenizer, of.text, of.pair, self.longest), np.int64), i, self._goal(of), self._weight(of))
-            for i, of in enumerate(examples)
-        ]
+    def rows(self, examples: Sequence[Classified], *, served: bool = False) -> list[Row[np.ndarray]]:
+        """A row for each; what is too long is cut."""
+        longest = self.lengths.served if served else self.lengths.learnt
+
+        def make(number: int, of: Classified) -> list[Row[np.ndarray]]:
+            ids = np.array(classification.row(self.tokenizer, of.text, of.pair, longest), np.int64)
+            return [Row(ids, number, self._goal(of), self._weight(of))]
+
+        return lessons.each(examples, make)
 
     def loss(self, head: nn.Module, states: Tensor, given: Given[np.ndarray]) -> Tensor:
         """Cross-entropy; of several labels binary, the mean over them; of a regression the squared error."""
@@ -83,7 +90,9 @@ class Classification:
         found: np.ndarray = head(states.index_select(0, given.begins)).float().cpu().numpy()
         return [*found]
 
-    def join(self, examples: Sequence[Classified], rows: Sequence[Row[np.ndarray]], predicted: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def join(
+        self, head: nn.Module, examples: Sequence[Classified], rows: Sequence[Row[np.ndarray]], predicted: Sequence[np.ndarray]
+    ) -> list[np.ndarray]:
         """The outputs of each text: each is a row."""
         return [*predicted]
 
@@ -92,19 +101,24 @@ class Classification:
         if self.problem == REGRESSION:
             return scoring.numbers(examples, [float(of[0]) for of in predictions])
         if self.problem == MULTI:
-            several = [[label for label, logit in zip(self.labels, of, strict=True) if logit >= 0] for of in predictions]
-            return scoring.choices(examples, several, self.labels)
-        return scoring.labels(examples, self._said(predictions), self.labels)
+            return scoring.choices(examples, [self._chosen(of) for of in predictions], self.labels)
+        return scoring.labels(examples, [label for of in predictions for label in self._chosen(of)], self.labels)
 
     def collapsed(self, examples: Sequence[Classified], predictions: Sequence[np.ndarray]) -> str | None:
-        """What to say where every text is given the same label, and should not be."""
-        if self.problem != SINGLE or len({of.labels for of in examples}) < 2:
+        """What to say where every text is answered alike, and should not be."""
+        if len({frozenset(of.labels) for of in examples}) < 2:
             return None
-        said = {*self._said(predictions)}
-        return f"every text is labelled {said.pop()!r}" if len(said) == 1 else None
+        if self.problem == REGRESSION:
+            numbers = np.array([of[0] for of in predictions])
+            return None if np.ptp(numbers) > SAME * max(1, abs(numbers[0])) else f"every text is given the number {numbers[0]:.4g}"
+        said = {self._chosen(of) for of in predictions}
+        return f"every text is labelled {' and '.join(map(repr, said.pop())) or 'nothing'}" if len(said) == 1 else None
 
-    def _said(self, predictions: Sequence[np.ndarray]) -> list[str]:
-        return [self.labels[int(of.argmax())] for of in predictions]
+    def _chosen(self, logits: np.ndarray) -> tuple[str, ...]:
+        """A text's labels, from its outputs: the likeliest, or of several all that are likelier than not."""
+        if self.problem == SINGLE:
+            return (self.labels[int(logits.argmax())],)
+        return tuple(label for label, logit in zip(self.labels, logits, strict=True) if logit >= 0)
 
     def weights(self, head: nn.Module) -> dict[str, np.ndarray]:
         """By the names of `tensors`."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 
 import torch
@@ -50,28 +51,26 @@ class Keeper:
     def measure(self, learner: nn.Module, score: float, step: int) -> None:
         """Take note of the learner as it is, after so many steps, and of its score: the higher the better."""
         kept = self.kept
-        better = kept.best is None or score > kept.best
+        better = kept.best is None or score > kept.best or (isnan(kept.best) and not isnan(score))
         kept.measured += 1
         kept.since = 0 if better else kept.since + 1
         kept.best = score if better else kept.best
         if better or self.keep != BEST:
             kept.step = step
-        if self.keep == MEAN:
-            self._write(self._mean(learner))
-        elif self.keep == BEST and better:
-            self._write(_weights(learner))
+        if self.keep == MEAN or (self.keep == BEST and better):
+            self._write(learner)
 
     @torch.no_grad()
     def restore(self, learner: nn.Module) -> None:
-        """Put into the learner what was kept; `last` is what it has."""
+        """Put into the learner what was kept; `last` is what it has. For the process that writes: others may not see its disk."""
         if self.kept.file:
             held = self._read()
             for name, parameter in growth.learning(learner):
                 parameter.copy_(held[name])
 
-    def _mean(self, learner: nn.Module) -> dict[str, Tensor]:
+    def _kept(self, learner: nn.Module) -> dict[str, Tensor]:
         now = _weights(learner)
-        if not self.kept.file:
+        if self.keep == BEST or not self.kept.file:
             return now
         held = self._read()
         return {name: held[name] + (of - held[name]) / self.kept.measured for name, of in now.items()}
@@ -83,18 +82,17 @@ class Keeper:
         found: dict[str, Tensor] = load_file(path)
         return found
 
-    def _write(self, weights: dict[str, Tensor]) -> None:
-        before, self.kept.file = self.kept.file, self.kept.measured
-        if not self.writes:
-            return
-        path = self._path(self.kept.file)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        save_file(weights, partial)
-        partial.replace(path)
-        for other in path.parent.glob("*.safetensors"):
-            if other not in (path, self._path(before)):
-                other.unlink()
+    def _write(self, learner: nn.Module) -> None:
+        path, before = self._path(self.kept.measured), self._path(self.kept.file)
+        if self.writes:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial = path.with_suffix(".partial")
+            save_file(self._kept(learner), partial)
+            partial.replace(path)
+            for other in path.parent.glob("*.safetensors"):
+                if other not in (path, before):
+                    other.unlink()
+        self.kept.file = self.kept.measured
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number}.safetensors"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -12,10 +12,13 @@ from torch import Tensor, nn
 
 from xlmr.checkpoint.attachments import Attachment
 from xlmr.config import Config
+from xlmr.errors import BadInput, BadLine
 from xlmr.evaluation.reports import Scored
+from xlmr.examples import Example
 from xlmr.runtimes.torch import Encoder, Packed, pack
 
 G = TypeVar("G")
+E = TypeVar("E", bound=Example)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,16 @@ class Given(Generic[G]):
     """`order[i]` is the number of packed row i among the rows as they were given."""
 
 
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Tokens of a row, at most."""
+
+    learnt: int
+    """While it learns …"""
+    served: int
+    """… and where the model answers."""
+
+
 class Lesson(Protocol):
     """A task. What its examples, its rows' goals and its predictions are, is its own affair."""
 
@@ -59,8 +72,11 @@ class Lesson(Protocol):
         """A new head. Its parameters have the names of `tensors.TASK_HEADS`, and perhaps others, which are attached."""
         ...
 
-    def rows(self, examples: Sequence[Any]) -> list[Row[Any]]:
-        """Examples as rows."""
+    def rows(self, examples: Sequence[Any], *, served: bool = False) -> list[Row[Any]]:
+        """Examples as rows: as the settings cut them, or, `served`, as they are cut where the model answers.
+
+        Raises BadLine, with its place, for an example that cannot be a row.
+        """
         ...
 
     def loss(self, head: nn.Module, states: Tensor, given: Given[Any]) -> Tensor:
@@ -71,8 +87,8 @@ class Lesson(Protocol):
         """What is said of each row, in packed order: whatever `join` takes."""
         ...
 
-    def join(self, examples: Sequence[Any], rows: Sequence[Row[Any]], predicted: Sequence[Any]) -> list[Any]:
-        """What is said of each example, from what is said of its rows."""
+    def join(self, head: nn.Module, examples: Sequence[Any], rows: Sequence[Row[Any]], predicted: Sequence[Any]) -> list[Any]:
+        """What is said of each example, from what is said of its rows, which are in order."""
         ...
 
     def score(self, examples: Sequence[Any], predictions: Sequence[Any]) -> Scored:
@@ -111,6 +127,17 @@ class Learner(nn.Module):
         (states,) = self.encoder(given.packed)
         found = self._lesson.predict(self.head, states, given)
         return [found[place] for place in np.argsort(given.order)]
+
+
+def each(examples: Sequence[E], make: Callable[[int, E], Iterable[Row[G]]]) -> list[Row[G]]:
+    """The rows that `make` makes of each example and its number. Raises BadLine, with its place, where one cannot be read."""
+    rows = list[Row[G]]()
+    for number, example in enumerate(examples):
+        try:
+            rows += make(number, example)
+        except BadInput as error:
+            raise BadLine(f"{example.where}: {error}") from None
+    return rows
 
 
 def give(rows: Sequence[Row[G]], config: Config, device: torch.device) -> Given[G]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import math
 import shutil
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -25,11 +24,11 @@ from xlmr.batching import group
 from xlmr.checkpoint import Checkpoint, attachments
 from xlmr.checkpoint.finetuned import SavedHead
 from xlmr.checkpoint.folder import CONFIG, TOKENIZER
-from xlmr.errors import BadInput
+from xlmr.errors import BadInput, BadRecipe
 from xlmr.evaluation import reports
 from xlmr.runtimes.torch import Encoder, Layer, export, load
 from xlmr.tokenizer import from_sentencepiece
-from xlmr.training import loop, states
+from xlmr.training import boards, loop, states
 from xlmr.training.finetuning import adapters, growth, keeping, lessons, pieces, subjects
 from xlmr.training.finetuning import settings as choices
 from xlmr.training.finetuning.keeping import Keeper, Kept
@@ -42,6 +41,10 @@ RUN, KEPT, LOG, REPORT = "run", "kept", "log.jsonl", "finetuning.json"
 """What a run writes into its output folder beside the model: while it goes, its folder; in the end its log and a report."""
 MEASURED = 4_096
 """Tokens of the development data that are looked at together."""
+WATCHED = 200
+"""Examples that show whether a run without development data has collapsed."""
+SECONDS = 2.0
+"""Before a measurement shows how far it is."""
 LINES = 100
 """Of the log, about."""
 MINUTES = 5.0
@@ -83,13 +86,15 @@ def run(
     that holds something else, and what opening the model raises.
     """
     choices.check(settings)
-    _check_output(output, resume)
+    if settings.patience and not dev:
+        raise BadRecipe(f"patience is {settings.patience}, and there are no development data by which the score could become better")
+    check_output(output, resume=resume)
     opened = checkpoint.open(model["source"], revision=model["revision"])
     subject = subjects.prepare(opened.config, tokenizers.open(opened.folder), train, dev, settings)
     one = GradientAccumulationPlugin(num_steps=1)  # the parts are ours; what `accelerate launch` is set to divides nothing
     once = DistributedDataParallelKwargs(broadcast_buffers=False)  # the table's rows that do not learn are alike from the start
     accelerator = Accelerator(mixed_precision=settings.precision, gradient_accumulation_plugin=one, kwargs_handlers=[once])
-    task = FineTuning(opened, subject, settings, accelerator, output / RUN)
+    task = FineTuning(opened, subject, settings, accelerator, output / RUN, model)
     loop.train(task, [task.optimiser()], task.plan(), accelerator, resume=resume)
     found = task.finish(output)
     accelerator.wait_for_everyone()
@@ -100,17 +105,21 @@ def run(
 class FineTuning:
     """The `loop.Task` of any lesson."""
 
-    def __init__(self, opened: Checkpoint, subject: Subject, settings: Settings, accelerator: Accelerator, folder: Path) -> None:
+    def __init__(
+        self, opened: Checkpoint, subject: Subject, settings: Settings, accelerator: Accelerator, folder: Path, model: Mapping[str, Any]
+    ) -> None:
         self.opened, self.settings, self.accelerator, self.folder = opened, settings, accelerator, folder
+        self._from = {"model": str(model["source"] or checkpoint.SMALL), "revision": model["revision"]}
         self.subject, self.lesson = subject, subject.lesson
         self.rows = self.lesson.rows(subject.train)
-        self.asked = self.lesson.rows(subject.dev)
+        self.watched = subject.dev or subject.train[:: -(-len(subject.train) // WATCHED)]
+        self.asked = self.lesson.rows(self.watched, served=True)
         codes = [subject.train[row.example].language for row in self.rows]
         self.mixture = Mixture(codes, settings.batch, 1 / settings.temperature, settings.seed)
         self.learner, self.adapters = build(opened, self.lesson, settings)
         pieces.narrow(self.learner.encoder, np.concatenate([row.ids for row in self.rows]))
         self.model: nn.Module = self.learner
-        keep = settings.keep if subject.dev else keeping.LAST
+        keep = keeping.LAST if settings.keep == keeping.BEST and not subject.dev else settings.keep
         self.keeper = Keeper(folder / KEPT, keep, writes=accelerator.is_main_process)
         self.scores: dict[str, float] = {}
         self.metric = ""
@@ -131,7 +140,7 @@ class FineTuning:
         identity = of.identity([self.subject.digest, attachments.fingerprint(self.opened)])
         return loop.Plan(folder=self.folder, identity=identity, steps=steps, size=of.batch, unit="examples", warmup=warmup,
                          decay=steps - warmup, clip=of.clip, log=max(1, steps // LINES), evaluate=max(1, -(-steps // of.measurements)),
-                         minutes=MINUTES, seed=of.seed, trunk=False)  # fmt: skip
+                         minutes=MINUTES, seed=of.seed, trunk=False, board=self.folder.with_name(boards.NAME))  # fmt: skip
 
     def optimiser(self) -> torch.optim.Optimizer:
         """For what learns."""
@@ -161,13 +170,10 @@ class FineTuning:
 
     def evaluate(self, step: int) -> dict[str, Any]:
         """The metric on the development data: the mean of the languages, and each."""
-        scores: dict[str, float] = {}
-        if self.subject.dev:
-            predictions = self.predict(self.asked)
-            report = reports.report(self.lesson.score(self.subject.dev, predictions), rounds=0)
-            scores, self.metric = self._agreed(report.languages), report.metric
-            if warning := self.lesson.collapsed(self.subject.dev, predictions):
-                self._say(f"step {step}: {warning}; if that stays so, try a lower --rate, a longer --warmup or another --seed")
+        predictions = self.predict()
+        if warning := self.lesson.collapsed(self.watched, predictions):
+            loop.say(self.accelerator, f"step {step}: {warning}; if that stays so, try a lower --rate, a longer --warmup or another --seed")
+        scores = self._agreed(self._scores(predictions)) if self.subject.dev else {}
         score = mean(scores.values()) if scores else 0.0
         before = self.keeper.kept.step
         self.keeper.measure(self.learner, score, step)
@@ -190,37 +196,53 @@ class FineTuning:
 
     # -- what it takes --
 
-    def predict(self, rows: Sequence[Row[Any]]) -> list[Any]:
-        """What is said of each of the development examples."""
+    def predict(self) -> list[Any]:
+        """What is said of each of the examples that are watched."""
         self.learner.eval()
-        found: list[Any] = [None] * len(rows)
-        for batch in group([len(row.ids) for row in rows], MEASURED):
-            for i, said in zip(batch, self.learner.predict(self._give([rows[i] for i in batch])), strict=True):
+        found: list[Any] = [None] * len(self.asked)
+        batches = group([len(row.ids) for row in self.asked], MEASURED)
+        silent = not self.accelerator.is_main_process
+        for batch in tqdm(batches, "measured", leave=False, delay=SECONDS, mininterval=loop.often(), disable=silent):
+            for i, said in zip(batch, self.learner.predict(self._give([self.asked[i] for i in batch])), strict=True):
                 found[i] = said
         self.learner.train()
-        return self.lesson.join(self.subject.dev, rows, found)
+        return self.lesson.join(self.learner.head, self.watched, self.asked, found)
+
+    def _scores(self, predictions: Sequence[Any]) -> dict[str, float]:
+        """Of each language of the development data."""
+        report = reports.report(self.lesson.score(self.subject.dev, predictions), rounds=0)
+        self.metric = report.metric
+        return report.languages
 
     def finish(self, output: Path) -> Tuned:
-        """Write what was kept, with its head; the run's folder goes."""
-        self.keeper.restore(self.learner)
+        """Write what was kept, with its head; the run's folder goes. All that is in the folder is read and written by the first process."""
+        writes, held = self.accelerator.is_main_process, states.find(self.folder / "state")
+        seconds = states.read_progress(held)["seconds"] if held and writes else 0.0
+        if writes:
+            self.keeper.restore(self.learner)
+        if self.keeper.keep == keeping.MEAN and self.subject.dev:  # no measurement was of the mean itself
+            self.scores = self._agreed(self._scores(self.predict()) if writes else {})
+        average = mean(self.scores.values()) if self.scores else None
+        found = Tuned(output, self.metric, self.scores, average, self.keeper.kept.step, self.steps, seconds, ())
+        return self._write(output, found) if writes else found
+
+    def _write(self, output: Path, found: Tuned) -> Tuned:
+        """The model into its folder, its config last: with that it is one, and the run has ended."""
+        partial = self.folder / "model"
+        shutil.rmtree(partial, ignore_errors=True)
+        found = replace(found, dropped=self._save(partial))
+        shutil.copyfile(self.folder / LOG, partial / LOG)
+        (partial / REPORT).write_text(json.dumps(self._report(found), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        for path in sorted(partial.iterdir(), key=lambda path: path.name == CONFIG):
+            path.replace(output / path.name)
+        shutil.rmtree(self.folder)
+        return found
+
+    def _save(self, partial: Path) -> tuple[str, ...]:
+        """The model into a folder of its own. Gives the attachments that were left out."""
         encoder = adapters.merge(self.adapters) if self.adapters else self.learner.encoder
         assert isinstance(encoder, Encoder)
         pieces.widen(encoder)
-        held = states.find(self.folder / "state")
-        seconds = states.read_progress(held)["seconds"] if held else 0.0
-        dropped: tuple[str, ...] = ()
-        if self.accelerator.is_main_process:
-            dropped = self._write(output, encoder)
-        found = Tuned(output, self.metric, self.scores, mean(self.scores.values()) if self.scores else None, self.keeper.kept.step,
-                      self.steps, seconds, dropped)  # fmt: skip
-        if self.accelerator.is_main_process:
-            self._report(output, found)
-            shutil.rmtree(self.folder)
-        return found
-
-    def _write(self, output: Path, encoder: Encoder) -> tuple[str, ...]:
-        """The model into its folder, its config last: with that it is one. Gives the attachments that were left out."""
-        partial = self.folder / "model"
         weights = {name: of for name, of in export(encoder).items() if not name.startswith("head.")}
         lesson, head = self.lesson, self.learner.head
         saved = SavedHead(lesson.architecture, lesson.labels, lesson.weights(head), lesson.problem, lesson.attachments(head))
@@ -230,8 +252,6 @@ class FineTuning:
         if same:
             for name in fitted:
                 shutil.copyfile(attachments.path_of(self.opened.folder, name), attachments.path_of(partial, name))
-        for path in sorted(partial.iterdir(), key=lambda path: path.name == CONFIG):
-            path.replace(output / path.name)
         return () if same else tuple(fitted)
 
     def _tokenizer(self) -> Path:
@@ -243,16 +263,12 @@ class FineTuning:
         made.write_bytes(from_sentencepiece(path.read_bytes()).encode())
         return made
 
-    def _report(self, output: Path, found: Tuned) -> None:
-        report = {
-            "task": self.settings.task, "model": str(self.opened.folder), "settings": asdict(self.settings), "data": self.subject.said,
-            "metric": found.metric, "mean": found.mean, "languages": dict(found.scores), "step": found.step, "steps": found.steps,
-            "seconds": round(found.seconds, 1), "dropped": found.dropped,
+    def _report(self, found: Tuned) -> Mapping[str, Any]:
+        return {
+            "task": self.settings.task, **self._from, "settings": asdict(self.settings), "data": self.subject.said,
+            "metric": found.metric, "mean": loop.finite(found.mean), "languages": loop.finite(found.scores), "step": found.step,
+            "steps": found.steps, "seconds": round(found.seconds, 1), "dropped": found.dropped,
         }  # fmt: skip
-        (self.folder / LOG).replace(output / LOG)
-        partial = output / f"{REPORT}.partial"
-        partial.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        partial.replace(output / REPORT)
 
     def _give(self, rows: Sequence[Row[Any]]) -> Given[Any]:
         return lessons.give(rows, self.opened.config, self.accelerator.device)
@@ -262,10 +278,6 @@ class FineTuning:
         held = [scores]
         broadcast_object_list(held)
         return held[0]
-
-    def _say(self, text: str) -> None:
-        if self.accelerator.is_main_process:
-            tqdm.write(f"xlmr: {text}", file=sys.stderr)
 
 
 def build(opened: Checkpoint, lesson: Lesson, settings: Settings) -> tuple[Learner, Any]:
@@ -294,7 +306,7 @@ def set_dropout(encoder: Encoder, share: float) -> None:
             module.attention_dropout = share
 
 
-def _check_output(output: Path, resume: bool) -> None:
+def check_output(output: Path, *, resume: bool = False) -> None:
     """Raises BadInput, before any work is done, where something would be lost."""
     if output.exists() and not output.is_dir():
         raise BadInput(f"{output}: is a file; wanted a new folder for the model")
@@ -302,5 +314,6 @@ def _check_output(output: Path, resume: bool) -> None:
     if CONFIG in held:
         done = "the run has ended; " if resume and REPORT in held else ""
         raise BadInput(f"{output}: {done}holds a model already; choose another folder")
-    if foreign := sorted(held - {RUN}) if not resume else []:
-        raise BadInput(f"{output}: holds {', '.join(foreign[:3])}; choose a new or empty folder")
+    if foreign := sorted(held - {RUN, boards.NAME}) if not resume else []:
+        resumable = "; a run lies there too: --resume it, or" if RUN in held else ";"
+        raise BadInput(f"{output}: holds {', '.join(foreign[:3])}{resumable} choose a new or empty folder")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import nan
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -45,17 +46,20 @@ def run(
     """
     if len({*seeds}) < len(seeds):
         raise BadInput(f"the seeds are {', '.join(map(str, seeds))}; wanted each once")
+    folders = {seed: output / f"seed-{seed}" for seed in seeds}
+    ended = {seed for seed, folder in folders.items() if resume and (folder / CONFIG).exists() and (folder / REPORT).exists()}
+    for seed in folders.keys() - ended:
+        runs.check_output(folders[seed], resume=resume)
     made = {}
-    for seed in seeds:
-        folder = output / f"seed-{seed}"
-        if resume and (folder / CONFIG).exists() and (folder / REPORT).exists():
-            made[seed] = read(folder)
-        else:
-            made[seed] = runs.run(model, train, dev, folder, replace(settings, seed=seed), resume=resume and (folder / RUN).exists())
+    for seed, folder in folders.items():
+        started = resume and (folder / RUN).exists()
+        made[seed] = read(folder) if seed in ended else runs.run(model, train, dev, folder, replace(settings, seed=seed), resume=started)
     return Seeded(made)
 
 
 def read(folder: Path) -> Tuned:
     """What a run that has ended has made, by its report."""
     raw = json.loads((folder / REPORT).read_text(encoding="utf-8"))
-    return Tuned(folder, raw["metric"], raw["languages"], raw["mean"], raw["step"], raw["steps"], raw["seconds"], tuple(raw["dropped"]))
+    scores = {code: nan if of is None else of for code, of in raw["languages"].items()}
+    average = mean(scores.values()) if scores else None
+    return Tuned(folder, raw["metric"], scores, average, raw["step"], raw["steps"], raw["seconds"], tuple(raw["dropped"]))

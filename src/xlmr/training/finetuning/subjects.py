@@ -20,7 +20,7 @@ from xlmr.tokenizer import Tokenizer
 from xlmr.training.finetuning import classes
 from xlmr.training.finetuning.answers import Answering
 from xlmr.training.finetuning.classes import Classification
-from xlmr.training.finetuning.lessons import Lesson
+from xlmr.training.finetuning.lessons import Lengths, Lesson
 from xlmr.training.finetuning.settings import ANSWER, CLASSIFY, TAG, Settings
 from xlmr.training.finetuning.tags import Tagging
 
@@ -47,8 +47,9 @@ def prepare(config: Config, tokenizer: Tokenizer, train: Sequence[str], dev: Seq
     if not train:
         raise BadInput("no examples to learn from; name at least one file")
     learnt, asked = ([example for source in sources for example in read(source, settings)] for sources in (train, dev))
-    longest = min(config.longest, settings.longest or (answering.LONGEST if settings.task == ANSWER else config.longest))
-    lesson = teach(tokenizer, longest, learnt, asked, settings)
+    served = min(config.longest, answering.LONGEST) if settings.task == ANSWER else config.longest
+    lengths = Lengths(min(config.longest, settings.longest or served), served)
+    lesson = teach(tokenizer, lengths, learnt, asked, settings)
     digest = hashlib.sha256()
     for example in (*learnt, None, *asked):
         digest.update(repr(example and astuple(example)[:-1]).encode())
@@ -68,7 +69,7 @@ def _classified(source: str, settings: Settings) -> Any:
 
 
 def _classification(
-    tokenizer: Tokenizer, longest: int, train: Sequence[Classified], dev: Sequence[Classified], settings: Settings
+    tokenizer: Tokenizer, lengths: Lengths, train: Sequence[Classified], dev: Sequence[Classified], settings: Settings
 ) -> Classification:
     labels = classes.found_in(train, settings.problem)
     for example in (*train, *dev):
@@ -77,19 +78,19 @@ def _classification(
         else:
             labels_of.check(example, labels)
     weights = classes.balanced(train, labels) if settings.balanced else None
-    return Classification(tokenizer, longest, settings.problem, labels, weights)
+    return Classification(tokenizer, lengths, settings.problem, labels, weights)
 
 
 # -- tagging --
 
 
-def _tagging(tokenizer: Tokenizer, longest: int, train: Sequence[Tagged], dev: Sequence[Tagged], settings: Settings) -> Tagging:
+def _tagging(tokenizer: Tokenizer, lengths: Lengths, train: Sequence[Tagged], dev: Sequence[Tagged], settings: Settings) -> Tagging:
     labels = tags_of(train)
     for example in (*train, *dev):
         labels_of.check(example, labels)
         if iob.is_iob(labels):
             labels_of.check_iob(example)
-    return Tagging(tokenizer, longest, labels, words=settings.words, chain=settings.chain)
+    return Tagging(tokenizer, lengths, labels, words=settings.words, chain=settings.chain)
 
 
 def tags_of(examples: Sequence[Tagged]) -> tuple[str, ...]:
@@ -106,15 +107,15 @@ def tags_of(examples: Sequence[Tagged]) -> tuple[str, ...]:
 # -- answers --
 
 
-def _answering(tokenizer: Tokenizer, longest: int, train: Sequence[Asked], dev: Sequence[Asked], settings: Settings) -> Answering:
+def _answering(tokenizer: Tokenizer, lengths: Lengths, train: Sequence[Asked], dev: Sequence[Asked], settings: Settings) -> Answering:
     if not any(of.answers for of in train):
         raise BadInput(f"{train[0].where} and all after it: no question has an answer; wanted some that have")
     threshold = extractors.THRESHOLD if any(not of.answers for of in train) else inf
-    return Answering(tokenizer, longest, stride=settings.stride, span=settings.span, threshold=threshold)
+    return Answering(tokenizer, lengths, stride=settings.stride, span=settings.span, threshold=threshold)
 
 
 Read = Callable[[str, Settings], Any]
-Teach = Callable[[Tokenizer, int, Sequence[Any], Sequence[Any], Settings], Lesson]
+Teach = Callable[[Tokenizer, Lengths, Sequence[Any], Sequence[Any], Settings], Lesson]
 TASKS: Mapping[str, tuple[Read, Teach]] = {
     CLASSIFY: (_classified, _classification),
     TAG: (lambda source, settings: read_tagged(source), _tagging),

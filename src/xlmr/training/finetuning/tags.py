@@ -19,11 +19,12 @@ from xlmr.examples import Tagged
 from xlmr.heads import crf, iob
 from xlmr.heads.crf import Crf
 from xlmr.heads.pieces import Word
-from xlmr.tasks import taggers, tagging
+from xlmr.tasks import contexts, taggers, tagging
+from xlmr.tasks.contexts import Window
 from xlmr.tokenizer import Tokenizer
 from xlmr.training.finetuning import lessons
 from xlmr.training.finetuning.chains import Chain
-from xlmr.training.finetuning.lessons import Given, Row
+from xlmr.training.finetuning.lessons import Given, Lengths, Row
 
 FIRST, MEAN = taggers.POOLINGS
 
@@ -63,9 +64,9 @@ class Tagging:
     architecture = "XLMRobertaForTokenClassification"
     problem = ""
 
-    def __init__(self, tokenizer: Tokenizer, longest: int, labels: Sequence[str], *, words: str = FIRST, chain: bool = False) -> None:
+    def __init__(self, tokenizer: Tokenizer, lengths: Lengths, labels: Sequence[str], *, words: str = FIRST, chain: bool = False) -> None:
         """`words` says whose state a word's is: its first piece's or the mean of them; `chain` learns a CRF."""
-        self.tokenizer, self.longest, self.labels, self.words, self.chain = tokenizer, longest, tuple(labels), words, chain
+        self.tokenizer, self.lengths, self.labels, self.words, self.chain = tokenizer, lengths, tuple(labels), words, chain
         self._index = {label: i for i, label in enumerate(self.labels)}
 
     def head(self, config: Config, dropout: float) -> Head:
@@ -74,32 +75,35 @@ class Tagging:
         lessons.initialise(head, config.init_std)
         return head
 
-    def rows(self, examples: Sequence[Tagged]) -> list[Row[Goal]]:
-        """A row for each sentence; one longer than the model reads gives several, cut between words."""
-        return [row for i, of in enumerate(examples) for row in self._rows(i, of)]
+    def rows(self, examples: Sequence[Tagged], *, served: bool = False) -> list[Row[Goal]]:
+        """A row for each sentence; one longer than the model reads has one for each of the windows in which the model reads it too."""
+        room = (self.lengths.served if served else self.lengths.learnt) - 2
+        return lessons.each(examples, lambda number, of: self._rows(number, of, room))
 
-    def _rows(self, example: int, of: Tagged) -> Iterator[Row[Goal]]:
+    def _rows(self, example: int, of: Tagged, room: int) -> Iterator[Row[Goal]]:
         encoding, words = tagging.encode_words(self.tokenizer, of.words)
         tags = np.array([self._index[tag] for tag in of.tags], np.int64)
-        first, *_, last = encoding.ids
-        for part in _parts(words, self.longest - 2):
-            begin, end = _span(words, part)
-            ids = np.array([first, *encoding.ids[1 + begin : 1 + end], last], np.int64)
-            yield Row(ids, example, self._goal(words, part, begin, tags[part.start : part.stop]), float(len(part)))
+        begins = _begins(words)
+        first, *ids, last = encoding.ids
+        for window in contexts.windows(len(ids), room):
+            last_word = len(words) if window.last == len(ids) else int(np.searchsorted(begins, window.last))
+            if part := range(int(np.searchsorted(begins, window.first)), last_word):
+                goal = self._goal([words[i] for i in part], window, tags[part.start : part.stop])
+                yield Row(np.array([first, *ids[window.begin : window.end], last], np.int64), example, goal, float(len(part)))
 
-    def _goal(self, words: Sequence[Word], part: range, begin: int, tags: np.ndarray) -> Goal:
+    def _goal(self, words: Sequence[Word], window: Window, tags: np.ndarray) -> Goal:
         tokens, of, shares = list[int](), list[int](), list[float]()
-        for number, i in enumerate(part):
-            held = [*zip(words[i].pieces, words[i].shares, strict=True)]
+        for number, word in enumerate(words):
+            held = [(piece, share) for piece, share in zip(word.pieces, word.shares, strict=True) if window.begin <= piece < window.end]
             held = [(held[0][0], 1.0)] if held and self.words == FIRST else held
             total = sum(share for _, share in held)
-            tokens += [piece - begin + 1 for piece, _ in held]
+            tokens += [piece - window.begin + 1 for piece, _ in held]
             of += [number] * len(held)
             shares += [share / total for _, share in held]
         return Goal(np.array(tokens, np.int64), np.array(of, np.int64), np.array(shares, np.float32), tags)
 
     def loss(self, head: nn.Module, states: Tensor, given: Given[Goal]) -> Tensor:
-        """Minus the log-likelihood of the tags, summed over words."""
+        """Minus the log-likelihood of the tags, summed over words; a CRF takes the words of a row for a sentence."""
         assert isinstance(head, Head)
         emissions = head(_pooled(states, given))
         tags = torch.from_numpy(np.concatenate([goal.tags for goal in given.goals])).to(emissions.device)
@@ -110,23 +114,23 @@ class Tagging:
         loss: Tensor = head.chain(padded, wanted, torch.tensor(counts, device=tags.device))
         return loss
 
-    def predict(self, head: nn.Module, states: Tensor, given: Given[Goal]) -> list[list[int]]:
-        """The likeliest tags of each row's words."""
-        assert isinstance(head, Head)
-        emissions = head(_pooled(states, given)).cpu().numpy()
-        cuts = np.cumsum([len(goal.tags) for goal in given.goals])[:-1]
-        chain, allowed = _numpy(head.chain), iob.constraints(self.labels)
-        if chain is None and allowed is None:
-            return [[*map(int, of.argmax(1))] for of in np.split(emissions, cuts)]
-        field = chain or crf.independent(len(self.labels))
-        return [[*map(int, crf.viterbi(field, of, allowed))] for of in np.split(emissions, cuts)]
+    def predict(self, head: nn.Module, states: Tensor, given: Given[Goal]) -> list[np.ndarray]:
+        """The emissions of each row's words, float32 `[words, labels]`."""
+        emissions: np.ndarray = head(_pooled(states, given)).cpu().numpy()
+        return np.split(emissions, np.cumsum([len(goal.tags) for goal in given.goals])[:-1])
 
-    def join(self, examples: Sequence[Tagged], rows: Sequence[Row[Goal]], predicted: Sequence[list[int]]) -> list[list[str]]:
-        """The tags of each sentence."""
-        found: list[list[str]] = [[] for _ in examples]
-        for row, tags in zip(rows, predicted, strict=True):
-            found[row.example] += [self.labels[tag] for tag in tags]
-        return found
+    def join(
+        self, head: nn.Module, examples: Sequence[Tagged], rows: Sequence[Row[Goal]], predicted: Sequence[np.ndarray]
+    ) -> list[list[str]]:
+        """The likeliest tags of each sentence, as a whole."""
+        assert isinstance(head, Head)
+        held: list[list[np.ndarray]] = [[] for _ in examples]
+        for row, emissions in zip(rows, predicted, strict=True):
+            held[row.example].append(emissions)
+        chain, allowed = _numpy(head.chain), iob.constraints(self.labels)
+        field = chain or (allowed and crf.independent(len(self.labels)))
+        whole = (np.concatenate(of) for of in held)
+        return [[self.labels[i] for i in (crf.viterbi(field, of, allowed) if field else of.argmax(1))] for of in whole]
 
     def score(self, examples: Sequence[Tagged], predictions: Sequence[Sequence[str]]) -> Scored:
         """F1 of spans; of other tags accuracy."""
@@ -155,22 +159,9 @@ def _numpy(chain: Chain | None) -> Crf | None:
     return Crf(*(of.detach().float().cpu().numpy() for of in (chain.transitions, chain.start, chain.end)))
 
 
-def _parts(words: Sequence[Word], room: int) -> Iterator[range]:
-    """Words in parts of at most `room` pieces, as long as can be; a word of more pieces than that has a part of its own."""
-    first = 0
-    for i in range(1, len(words)):
-        begin, end = _span(words, range(first, i + 1))
-        if end - begin > room:
-            yield range(first, i)
-            first = i
-    if words:
-        yield range(first, len(words))
-
-
-def _span(words: Sequence[Word], part: range) -> tuple[int, int]:
-    """The pieces of some words that stand together: the first of them, and the one after the last."""
-    pieces = [piece for i in (part[0], part[-1]) for piece in words[i].pieces] or [piece for i in part for piece in words[i].pieces]
-    return (min(pieces), max(pieces) + 1) if pieces else (0, 0)
+def _begins(words: Sequence[Word]) -> np.ndarray:
+    """The first piece of each word, int64 `[words]`, in order; of a word without pieces that of the one before."""
+    return np.maximum.accumulate([word.pieces[0] if word.pieces else 0 for word in words])
 
 
 def _pooled(states: Tensor, given: Given[Goal]) -> Tensor:
