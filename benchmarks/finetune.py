@@ -161,7 +161,7 @@ def ours(job: Job) -> Pass:
     """`xlmr finetune tag`, the loop of it."""
     with tempfile.TemporaryDirectory() as temporary:
         accelerator = Accelerator()
-        task = Timed(job.opened, job.subject, job.settings, accelerator, Path(temporary) / "run")
+        task = Timed(job.opened, job.subject, job.settings, accelerator, Path(temporary) / "run", {"source": None, "revision": None})
         plan = replace(task.plan(), evaluate=task.steps)
         loop.train(task, [task.optimiser()], plan, accelerator, resume=False)
         lines = map(json.loads, (plan.folder / "log.jsonl").read_text(encoding="utf-8").splitlines())

@@ -11,9 +11,10 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import GradientAccumulationPlugin, broadcast_object_list
+from accelerate.utils import DistributedDataParallelKwargs, GradientAccumulationPlugin, broadcast_object_list
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -28,7 +29,7 @@ from xlmr.evaluation import reports
 from xlmr.runtimes.torch import Encoder, Layer, export, load
 from xlmr.tokenizer import from_sentencepiece
 from xlmr.training import boards, loop, states
-from xlmr.training.finetuning import adapters, growth, keeping, lessons, subjects
+from xlmr.training.finetuning import adapters, growth, keeping, lessons, pieces, subjects
 from xlmr.training.finetuning import settings as choices
 from xlmr.training.finetuning.keeping import Keeper, Kept
 from xlmr.training.finetuning.lessons import Given, Learner, Lesson, Row
@@ -91,7 +92,8 @@ def run(
     opened = checkpoint.open(model["source"], revision=model["revision"])
     subject = subjects.prepare(opened.config, tokenizers.open(opened.folder), train, dev, settings)
     one = GradientAccumulationPlugin(num_steps=1)  # the parts are ours; what `accelerate launch` is set to divides nothing
-    accelerator = Accelerator(mixed_precision=settings.precision, gradient_accumulation_plugin=one)
+    once = DistributedDataParallelKwargs(broadcast_buffers=False)  # the table's rows that do not learn are alike from the start
+    accelerator = Accelerator(mixed_precision=settings.precision, gradient_accumulation_plugin=one, kwargs_handlers=[once])
     task = FineTuning(opened, subject, settings, accelerator, output / RUN, model)
     loop.train(task, [task.optimiser()], task.plan(), accelerator, resume=resume)
     found = task.finish(output)
@@ -115,6 +117,7 @@ class FineTuning:
         codes = [subject.train[row.example].language for row in self.rows]
         self.mixture = Mixture(codes, settings.batch, 1 / settings.temperature, settings.seed)
         self.learner, self.adapters = build(opened, self.lesson, settings)
+        pieces.narrow(self.learner.encoder, np.concatenate([row.ids for row in self.rows]))
         self.model: nn.Module = self.learner
         keep = keeping.LAST if settings.keep == keeping.BEST and not subject.dev else settings.keep
         self.keeper = Keeper(folder / KEPT, keep, writes=accelerator.is_main_process)
@@ -239,6 +242,7 @@ class FineTuning:
         """The model into a folder of its own. Gives the attachments that were left out."""
         encoder = adapters.merge(self.adapters) if self.adapters else self.learner.encoder
         assert isinstance(encoder, Encoder)
+        pieces.widen(encoder)
         weights = {name: of for name, of in export(encoder).items() if not name.startswith("head.")}
         lesson, head = self.lesson, self.learner.head
         saved = SavedHead(lesson.architecture, lesson.labels, lesson.weights(head), lesson.problem, lesson.attachments(head))

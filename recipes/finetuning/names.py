@@ -1,0 +1,36 @@
+"""Names of persons, places and organisations: learnt from English sentences (UNER English-EWT), by each word's own state or with a CRF.
+
+    python recipes/finetuning/names.py
+
+Measured: –
+
+That is on two cores. F1 of spans as seqeval counts them: English, the mean of UNER's ten languages, the mean of three of Europeana's, whose
+newspapers are old and read by machine.
+"""
+
+from __future__ import annotations
+
+from experiments import Experiment, Part, Results, main, minutes, score
+
+UNER, EUROPEANA = "UNER", "Europeana"
+TRAIN = (Part("en=ner/uner/en.train.conll.xz"),)
+ENGLISH = (Part("en=ner/uner/en.dev.conll"),)
+DEV = {
+    UNER: tuple(Part(f"{code}=ner/uner/{code}.dev.conll") for code in "da de en hr pt ru sk sr sv zh".split()),
+    EUROPEANA: tuple(Part(f"{code}=ner/europeana/{code}.dev.conll") for code in "de fr nl".split()),
+}
+NAMES = ("names, linear", "names, CRF")
+EXPERIMENTS = tuple(
+    Experiment(name=name, task="tag", train=TRAIN, dev=DEV, watched=ENGLISH, settings={"chain": name.endswith("CRF")}) for name in NAMES
+)
+
+
+def said(found: Results) -> str:
+    """Both heads."""
+    heads = [f"{name.partition(', ')[2]}: English {score(found, name, UNER, 'en')}, UNER {score(found, name, UNER)}, "
+             f"Europeana {score(found, name, EUROPEANA)}" for name in NAMES]  # fmt: skip
+    return f"{minutes(found, NAMES)}; {'; '.join(heads)}"
+
+
+if __name__ == "__main__":
+    main(__file__, EXPERIMENTS, said)
