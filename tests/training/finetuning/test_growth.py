@@ -40,7 +40,9 @@ def test_every_parameter_that_learns_is_in_one_group_and_biases_and_norms_do_not
     assert {name for name, (_, decay) in found.items() if not decay} == {name for name in found if "norm." in name or name.endswith("bias")}
 
 
-@pytest.mark.parametrize(("frozen", "layers", "embeddings"), [("0", 0, False), ("1", 1, True), ("2", 2, True), ("all", 2, True)])
+@pytest.mark.parametrize(
+    ("frozen", "layers", "embeddings"), [("0", 0, False), ("embeddings", 0, True), ("1", 1, True), ("2", 2, True), ("all", 2, True)]
+)
 def test_frozen_are_the_first_layers_and_what_is_below_them(learner: Learner, frozen: str, layers: int, embeddings: bool) -> None:
     growth.freeze(learner.encoder, frozen)
     learning = {name for name, _ in growth.learning(learner)}
@@ -52,7 +54,7 @@ def test_frozen_are_the_first_layers_and_what_is_below_them(learner: Learner, fr
 
 @pytest.mark.parametrize("frozen", ["3", "-1", "some", "", "1.0", "²"])
 def test_what_cannot_be_frozen_is_said_with_what_can(learner: Learner, frozen: str) -> None:
-    with pytest.raises(BadInput, match=r"wanted 'all' or how many of the 2 layers"):
+    with pytest.raises(BadInput, match=r"wanted 'all', 'embeddings', or how many of the 2 layers"):
         growth.freeze(learner.encoder, frozen)
 
 

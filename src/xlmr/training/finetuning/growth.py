@@ -14,7 +14,7 @@ from xlmr.errors import BadInput
 from xlmr.runtimes.torch import Encoder
 from xlmr.training.finetuning.lessons import Learner
 
-ALL = "all"
+ALL, EMBEDDINGS, NOTHING = "all", "embeddings", "0"
 LAYER = re.compile(r"layers\.(\d+)\.")
 CHAIN = "chain."
 CHAIN_RATE = 1e-2
@@ -32,14 +32,17 @@ def rate(width: int) -> float:
 
 
 def freeze(encoder: Encoder, frozen: str) -> None:
-    """Let the first `frozen` layers and the embeddings below them stay as they are; `all` the whole encoder; 0 nothing.
+    """Let a part of the encoder stay as it is: the first so many layers, with the `embeddings` below them, these alone, `all`, or 0, nothing.
 
     Raises BadInput for anything else.
     """
-    count = encoder.config.layers if frozen == ALL else int(frozen) if frozen.isdecimal() else -1
+    depths = {ALL: encoder.config.layers, EMBEDDINGS: 0}
+    count = depths[frozen] if frozen in depths else int(frozen) if frozen.isdecimal() else -1
     if not 0 <= count <= encoder.config.layers:
-        raise BadInput(f"freeze is {frozen!r}, wanted {ALL!r} or how many of the {encoder.config.layers} layers, 0 for none")
-    if count:
+        raise BadInput(
+            f"freeze is {frozen!r}, wanted 'all', 'embeddings', or how many of the {encoder.config.layers} layers, 0 for nothing"
+        )
+    if frozen != NOTHING:
         encoder.embeddings.requires_grad_(False)
     for layer in encoder.layers[:count]:
         layer.requires_grad_(False)

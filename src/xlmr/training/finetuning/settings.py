@@ -43,7 +43,7 @@ class Settings:
     dropout: float | None = None
     """In the encoder and before the head; None: as the model says, 0.1 before the head where it says none."""
     freeze: str = "0"
-    """The first so many layers and the embeddings, or `all` of the encoder."""
+    """Of the encoder: the first so many layers with the embeddings, the `embeddings` alone, or `all`."""
     lora: int = 0
     """Rank of the adapters that learn instead of the encoder (Hu et al. 2022); 0: none."""
     checkpointing: bool = False
