@@ -112,7 +112,7 @@ def test_several_seeds_have_a_mean_and_a_spread(finetune: Callable[..., Done], t
         (("--batch", 0), 1, "batch is 0, wanted 1 or more"),
         (("--rate", "nan"), 1, "rate is nan, wanted above 0"),
         (("--warmup", 2), 1, "warmup is 2.0, wanted from 0 to 1"),
-        (("--freeze", 9), 1, "freeze is '9', wanted 'all' or how many of the 2 layers"),
+        (("--freeze", 9), 1, "freeze is '9', wanted 'all', 'embeddings', or how many of the 2 layers"),
         (("--freeze", "all", "--lora"), 1, "freeze is 'all' beside lora"),
         (("--lora-rank", 4), 2, "there are none without --lora"),
         (("--keep", "first"), 2, "is not one of 'best', 'last', 'mean'"),

@@ -32,7 +32,7 @@ def rate(width: int) -> float:
 
 
 def freeze(encoder: Encoder, frozen: str) -> None:
-    """Let a part of the encoder stay as it is: the first so many layers, with the `embeddings` below them, these alone, `all`, or 0, nothing.
+    """Let a part of the encoder stay as it is: its first layers, by number, with the embeddings below them; `embeddings` alone; or `all`.
 
     Raises BadInput for anything else.
     """
