@@ -58,6 +58,8 @@ def commands() -> None:
       xlmr language 'Kje je knjižnica?'
       xlmr map comments.txt --output comments.html
       xlmr tag --model my-tagger 'Angela Merkel wohnt in Berlin.'
+      xlmr finetune classify --train en=topics.tsv --output topics
+      xlmr classify --model topics 'Das Spiel endete unentschieden.'
       xlmr info
     """
 
