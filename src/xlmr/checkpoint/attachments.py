@@ -28,10 +28,10 @@ T = TypeVar("T")
 
 VERSION = "1"
 SUFFIX = ".safetensors"
-NAMES = ("calibration", "languages", "tagging", "answering")
+OF_HEADS = ("classifying", "tagging", "answering")
+NAMES = ("calibration", "languages", *OF_HEADS)
 """Those there are: what makes vectors of texts comparable, the classifier of languages, and what Hugging Face's files have no place for in
-a head that tags words or finds answers."""
-OF_HEADS = ("tagging", "answering")
+a head that labels texts, tags words or finds answers."""
 MOST_ARRAYS = 256
 LARGEST_FACTS = 1 << 20
 """Characters of JSON."""

@@ -75,8 +75,10 @@ def options(command: Command) -> Command:
 @options
 @click.option("--labels", type=click.Choice([*PROBLEMS]), default="one", show_default=True,
               help="Of a text: one of them, several or none (multi-label), or a number (regression).")  # fmt: skip
+@click.option("--vectors/--no-vectors", default=True, show_default=True,
+              help="Learn from a text's calibrated vector too, where the model has a calibration of pieces alone.")  # fmt: skip
 @click.option("--balanced", is_flag=True, help="Let every label count alike, however few examples it has.")
-def classify(labels: str, balanced: bool, **chosen: Any) -> None:
+def classify(labels: str, vectors: bool, balanced: bool, **chosen: Any) -> None:
     """Learn to label texts, and print the folder. DATA is a table or .jsonl with `text` and `label`, for pairs of texts also `text_pair`,
     and perhaps `lang`; with --labels several the column is `labels`, with | between them.
 
@@ -86,7 +88,7 @@ def classify(labels: str, balanced: bool, **chosen: Any) -> None:
       xlmr finetune classify --train reviews.jsonl --freeze all --output quick
       xlmr finetune classify --train pairs.tsv --model FacebookAI/xlm-roberta-base --seed 1 --seed 2 --seed 3 --output entailment
     """
-    _run({"task": "classify", "problem": PROBLEMS[labels], "balanced": balanced}, **chosen)
+    _run({"task": "classify", "problem": PROBLEMS[labels], "vectors": vectors, "balanced": balanced}, **chosen)
 
 
 @finetune.command()

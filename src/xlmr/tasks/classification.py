@@ -13,8 +13,9 @@ from xlmr.encoder import Encoder, bounded
 from xlmr.errors import BadInput
 from xlmr.heads import classes
 from xlmr.limits import TOP, whole
-from xlmr.tasks import answers, hidden, tuned
+from xlmr.tasks import answers, hidden, meanings, tuned
 from xlmr.tasks.answers import Pair
+from xlmr.tasks.meanings import Meaning
 from xlmr.tokenizer import Tokenizer
 
 T = TypeVar("T")
@@ -32,13 +33,15 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Classifier:
-    """All that makes labels of the state of `<s>`."""
+    """All that makes labels of a text."""
 
     labels: tuple[str, ...]
     logits: Callable[[np.ndarray], np.ndarray]
-    """`[rows, width]` to `[rows, labels]`."""
+    """Of the states of `<s>`, `[rows, width]` to `[rows, labels]`."""
     problem: str
     """Of `heads.classes.PROBLEMS`."""
+    meaning: Meaning | None
+    """What the text's calibrated vector adds, where that was learnt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,10 @@ def classifier(encoder: Encoder, *, pair: str | None = None, top: int | None = N
 
     def answer(batch: list[Question]) -> list[list[Label]]:
         states = np.stack([*hidden.last(encoder, [question.ids for question in batch], lambda states: states[0].copy())])
-        return [ranked(of, scores, top) for scores in classes.probabilities(hidden.finite(of.logits(states)), of.problem)]
+        logits = of.logits(states)
+        if of.meaning is not None:
+            logits += np.stack([of.meaning.logits(np.array(question.ids), encoder.config) for question in batch])
+        return [ranked(of, scores, top) for scores in classes.probabilities(hidden.finite(logits), of.problem)]
 
     return lambda texts: answers.each(texts, prepare, answer)
 
@@ -123,7 +129,8 @@ def find(encoder: Encoder) -> Classifier:
     def make(head: TaskHead, weights: dict[str, np.ndarray]) -> Classifier:
         plain = tuned.plain(weights)
         problem = classes.settled(encoder.config.problem, len(head.labels))
-        return Classifier(head.labels, lambda states: classes.logits(plain, states), problem)
+        meaning = meanings.find(encoder, len(head.labels))
+        return Classifier(head.labels, lambda states: classes.logits(plain, states), problem, meaning)
 
     return tuned.find(encoder, tuned.CLASSIFICATION, make)
 

@@ -31,7 +31,7 @@ def test_each_layer_learns_slower_than_the_one_above_and_the_embeddings_slowest(
     assert found["encoder.layers.0.query.weight"] == found["encoder.layers.0.grow.bias"] == 5e-4
     assert found["encoder.embeddings.words.weight"] == found["encoder.embeddings.norm.bias"] == 2.5e-4
     assert found["head.out.weight"] == 2e-3
-    assert found["head.chain.transitions"] == growth.CHAIN_RATE
+    assert found["head.chain.transitions"] == growth.LEAST["head.chain."]
 
 
 def test_every_parameter_that_learns_is_in_one_group_and_biases_and_norms_do_not_decay(learner: Learner) -> None:

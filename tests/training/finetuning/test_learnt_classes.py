@@ -38,8 +38,8 @@ CASES = {
 
 def learner(tiny: Path, problem: str, weights: np.ndarray | None = None) -> tuple[Learner, Classification]:
     torch.manual_seed(1)
-    lesson = Classification(tokenizers.open(tiny), Lengths(64, 64), problem, CASES[problem][1], weights)
     opened = checkpoint.open(tiny)
+    lesson = Classification(tokenizers.open(tiny), opened.config, Lengths(64, 64), problem, CASES[problem][1], weights=weights)
     head = lesson.head(opened.config, 0.0)
     for parameter in head.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
@@ -63,7 +63,7 @@ def test_loss_and_logits_are_those_of_transformers(tiny: Path, tmp_path: Path, p
     opened = checkpoint.open(tiny)
     checkpoint.save(tmp_path / "model", opened.config, checkpoint.weights(opened), tokenizer=tiny / "tokenizer.json", head=head)
     theirs = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path / "model").eval()
-    wanted = torch.tensor(np.stack([row.goal for row in lesson.rows(examples)]))
+    wanted = torch.tensor(np.stack([row.goal.wanted for row in lesson.rows(examples)]))
     wanted = wanted.argmax(1) if problem == served.SINGLE else wanted
     batch = transformers.AutoTokenizer.from_pretrained(tmp_path / "model")([*TEXTS], padding=True, return_tensors="pt")
     with torch.no_grad():
@@ -96,7 +96,7 @@ def test_balanced_weights_are_those_of_scikit_learn_and_make_the_weighted_mean(t
 def test_right_answers_are_worth_most_and_are_no_collapse(tiny: Path, problem: str) -> None:
     _, lesson = learner(tiny, problem)
     examples = CASES[problem][0]
-    goals = np.stack([row.goal for row in lesson.rows(examples)])
+    goals = np.stack([row.goal.wanted for row in lesson.rows(examples)])
     right = [*(goals if problem == served.REGRESSION else 2 * goals - 1)]
     statistic = next(iter(lesson.score(examples, right).statistics.values()))
     assert statistic(np.arange(len(examples))) == pytest.approx(1)

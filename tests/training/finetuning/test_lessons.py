@@ -43,7 +43,7 @@ def examples(task: str, count: int) -> list[Any]:
 def lesson(task: str, tiny: Path) -> Lesson:
     tokenizer = tokenizers.open(tiny)
     return {
-        "classify": lambda: Classification(tokenizer, LENGTHS, "single_label_classification", ["a", "b"]),
+        "classify": lambda: Classification(tokenizer, checkpoint.open(tiny).config, LENGTHS, "single_label_classification", ["a", "b"]),
         "tag": lambda: Tagging(tokenizer, LENGTHS, ["O", "B-X", "I-X"], words="mean", chain=True),
         "answer": lambda: Answering(tokenizer, LENGTHS, stride=8, span=30, threshold=0.0),
     }[task]()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,8 +18,9 @@ from xlmr.evaluation import scoring
 from xlmr.evaluation.reports import Scored
 from xlmr.examples import Classified
 from xlmr.examples import labels as labels_of
+from xlmr.heads.calibration import Calibration
 from xlmr.heads.classes import MULTI, REGRESSION, SINGLE
-from xlmr.tasks import classification
+from xlmr.tasks import classification, meanings
 from xlmr.tokenizer import Tokenizer
 from xlmr.training.finetuning import lessons
 from xlmr.training.finetuning.lessons import Given, Lengths, Row
@@ -29,14 +31,26 @@ SAME = 1e-4
 """Numbers that differ by less of their size are the same."""
 
 
-class Head(nn.Module):
-    """Hugging Face's: the state of `<s>`, a dense layer, tanh, and the outputs."""
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A text, and what is to be said of it."""
 
-    def __init__(self, width: int, labels: int, dropout: float) -> None:
+    wanted: np.ndarray
+    """float32 `[labels]`: 1 at each of its labels; of a regression its number."""
+    vector: np.ndarray | None
+    """Its calibrated vector, float32 `[size]`, where that is learnt from too."""
+
+
+class Head(nn.Module):
+    """Hugging Face's: the state of `<s>`, a dense layer, tanh, and the outputs; and perhaps one of calibrated vectors."""
+
+    def __init__(self, width: int, labels: int, dropout: float, size: int | None = None) -> None:
+        """`size` is that of calibrated vectors."""
         super().__init__()
         self.dense = nn.Linear(width, width)
         self.out = nn.Linear(width, labels)
         self.dropout = nn.Dropout(dropout)
+        self.meaning = None if size is None else nn.Linear(size, labels)
 
     def forward(self, states: Tensor) -> Tensor:
         """`[rows, width]` to `[rows, labels]`."""
@@ -51,33 +65,48 @@ class Classification:
     architecture = "XLMRobertaForSequenceClassification"
 
     def __init__(
-        self, tokenizer: Tokenizer, lengths: Lengths, problem: str, labels: Sequence[str], weights: np.ndarray | None = None
-    ) -> None:
-        """`weights` `[labels]` says what an example of each label counts for in the loss."""
-        self.tokenizer, self.lengths, self.problem, self.labels = tokenizer, lengths, problem, tuple(labels)
+        self, tokenizer: Tokenizer, config: Config, lengths: Lengths, problem: str, labels: Sequence[str], *,
+        weights: np.ndarray | None = None, calibration: Calibration | None = None,
+    ) -> None:  # fmt: skip
+        """`weights` `[labels]` says what an example of each label counts for in the loss; with a `calibration`, of pieces alone, its
+        vectors are learnt from too."""
+        self.tokenizer, self.config, self.lengths, self.problem, self.labels = tokenizer, config, lengths, problem, tuple(labels)
         self._index = {label: i for i, label in enumerate(labels)}
-        self._weights = weights
+        self._weights, self._calibration = weights, calibration
+        self._learnt = 1
 
     def head(self, config: Config, dropout: float) -> Head:
         """A new head."""
-        head = Head(config.width, len(self.labels), dropout)
+        head = Head(config.width, len(self.labels), dropout, None if self._calibration is None else self._calibration.size)
         lessons.initialise(head, config.init_std)
         return head
 
-    def rows(self, examples: Sequence[Classified], *, served: bool = False) -> list[Row[np.ndarray]]:
+    def rows(self, examples: Sequence[Classified], *, served: bool = False) -> list[Row[Goal]]:
         """A row for each; what is too long is cut."""
         longest = self.lengths.served if served else self.lengths.learnt
 
-        def make(number: int, of: Classified) -> list[Row[np.ndarray]]:
+        def make(number: int, of: Classified) -> list[Row[Goal]]:
             ids = np.array(classification.row(self.tokenizer, of.text, of.pair, longest), np.int64)
-            return [Row(ids, number, self._goal(of), self._weight(of))]
+            vector = None if self._calibration is None else meanings.vector(self._calibration, ids, self.config)
+            return [Row(ids, number, Goal(self._wanted(of), vector), self._weight(of))]
 
+        if not served:
+            self._learnt = len(examples)
         return lessons.each(examples, make)
 
-    def loss(self, head: nn.Module, states: Tensor, given: Given[np.ndarray]) -> Tensor:
-        """Cross-entropy; of several labels binary, the mean over them; of a regression the squared error."""
+    def loss(self, head: nn.Module, states: Tensor, given: Given[Goal]) -> Tensor:
+        """Cross-entropy; of several labels binary, the mean over them; of a regression the squared error. Of the calibrated vectors the
+        same, with a penalty on their weights that is a standard normal prior's."""
+        assert isinstance(head, Head)
         found = head(states.index_select(0, given.begins)).float()
-        wanted = torch.from_numpy(np.stack(given.goals)).to(found.device)
+        wanted = torch.from_numpy(np.stack([goal.wanted for goal in given.goals])).to(found.device)
+        loss = self._loss(found, wanted)
+        if head.meaning is not None:
+            prior = head.meaning.weight.square().sum() / 2 * (len(wanted) / self._learnt)
+            loss = loss + self._loss(head.meaning(_vectors(given, found)).float(), wanted) + prior
+        return loss
+
+    def _loss(self, found: Tensor, wanted: Tensor) -> Tensor:
         if self.problem == REGRESSION:
             return F.mse_loss(found, wanted, reduction="sum")
         if self.problem == MULTI:
@@ -85,13 +114,16 @@ class Classification:
         weight = None if self._weights is None else torch.from_numpy(self._weights).to(found)
         return F.cross_entropy(found, wanted.argmax(1), weight, reduction="sum")
 
-    def predict(self, head: nn.Module, states: Tensor, given: Given[np.ndarray]) -> list[np.ndarray]:
+    def predict(self, head: nn.Module, states: Tensor, given: Given[Goal]) -> list[np.ndarray]:
         """The outputs, float32 `[labels]`, of each row."""
-        found: np.ndarray = head(states.index_select(0, given.begins)).float().cpu().numpy()
-        return [*found]
+        assert isinstance(head, Head)
+        found = head(states.index_select(0, given.begins)).float()
+        if head.meaning is not None:
+            found = found + meanings.SHARPER * head.meaning(_vectors(given, found)).float()
+        return [*found.cpu().numpy()]
 
     def join(
-        self, head: nn.Module, examples: Sequence[Classified], rows: Sequence[Row[np.ndarray]], predicted: Sequence[np.ndarray]
+        self, head: nn.Module, examples: Sequence[Classified], rows: Sequence[Row[Goal]], predicted: Sequence[np.ndarray]
     ) -> list[np.ndarray]:
         """The outputs of each text: each is a row."""
         return [*predicted]
@@ -125,10 +157,14 @@ class Classification:
         return lessons.exported(head, ("dense.weight", "dense.bias", "out.weight", "out.bias"))
 
     def attachments(self, head: nn.Module) -> Mapping[str, Attachment]:
-        """None: Hugging Face's files say all of it."""
-        return {}
+        """The head of calibrated vectors; without one Hugging Face's files say all of it."""
+        assert isinstance(head, Head)
+        if head.meaning is None:
+            return {}
+        weight, bias = (of.detach().float().cpu().numpy() for of in (head.meaning.weight, head.meaning.bias))
+        return {meanings.NAME: meanings.pack(weight, bias)}
 
-    def _goal(self, of: Classified) -> np.ndarray:
+    def _wanted(self, of: Classified) -> np.ndarray:
         """float32 `[labels]`: 1 at each of an example's; of a regression its number."""
         if self.problem == REGRESSION:
             return np.array([labels_of.number(of)], np.float32)
@@ -138,6 +174,11 @@ class Classification:
 
     def _weight(self, of: Classified) -> float:
         return 1.0 if self._weights is None else float(self._weights[self._index[of.labels[0]]])
+
+
+def _vectors(given: Given[Goal], like: Tensor) -> Tensor:
+    """The calibrated vectors, `[rows, size]`."""
+    return torch.from_numpy(np.stack([goal.vector for goal in given.goals if goal.vector is not None])).to(like)
 
 
 def found_in(examples: Sequence[Classified], problem: str) -> tuple[str, ...]:

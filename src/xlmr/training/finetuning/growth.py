@@ -16,9 +16,8 @@ from xlmr.training.finetuning.lessons import Learner
 
 ALL, EMBEDDINGS, NOTHING = "all", "embeddings", "0"
 LAYER = re.compile(r"layers\.(\d+)\.")
-CHAIN = "chain."
-CHAIN_RATE = 1e-2
-"""A CRF's numbers begin at nothing and few rows move each of them: at an encoder's rate they would stay there."""
+LEAST = {"head.chain.": 1e-2, "head.meaning.": 3e-2}
+"""The least rate of a CRF and of the head of calibrated vectors: they begin at nothing, and at an encoder's rate they would stay there."""
 NO_DECAY = ("bias", "norm.weight")
 BETAS = (0.9, 0.999)
 
@@ -66,7 +65,7 @@ def learning(learner: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
 
 def _rate(name: str, learner: Learner, rate: float, by_layer: float, head: float) -> float:
     if name.startswith("head."):
-        return max(head, CHAIN_RATE) if CHAIN in name else head
+        return max([head, *(least for prefix, least in LEAST.items() if name.startswith(prefix))])
     found = LAYER.search(name)
     below = learner.encoder.config.layers - (int(found[1]) + 1 if found else 0)
     return rate * by_layer**below

@@ -27,6 +27,7 @@ from xlmr.checkpoint.folder import CONFIG, TOKENIZER
 from xlmr.errors import BadInput, BadRecipe
 from xlmr.evaluation import reports
 from xlmr.runtimes.torch import Encoder, Layer, export, load
+from xlmr.tasks import calibrations, meanings
 from xlmr.tokenizer import from_sentencepiece
 from xlmr.training import boards, loop, states
 from xlmr.training.finetuning import adapters, growth, keeping, lessons, pieces, subjects
@@ -90,7 +91,8 @@ def run(
         raise BadRecipe(f"patience is {settings.patience}, and there are no development data by which the score could become better")
     check_output(output, resume=resume)
     opened = checkpoint.open(model["source"], revision=model["revision"])
-    subject = subjects.prepare(opened.config, tokenizers.open(opened.folder), train, dev, settings)
+    calibration = meanings.calibration_of(opened)
+    subject = subjects.prepare(opened.config, tokenizers.open(opened.folder), train, dev, settings, calibration=calibration)
     one = GradientAccumulationPlugin(num_steps=1)  # the parts are ours; what `accelerate launch` is set to divides nothing
     once = DistributedDataParallelKwargs(broadcast_buffers=False)  # the table's rows that do not learn are alike from the start
     accelerator = Accelerator(mixed_precision=settings.precision, gradient_accumulation_plugin=one, kwargs_handlers=[once])
@@ -247,12 +249,17 @@ class FineTuning:
         lesson, head = self.lesson, self.learner.head
         saved = SavedHead(lesson.architecture, lesson.labels, lesson.weights(head), lesson.problem, lesson.attachments(head))
         checkpoint.save(partial, self.opened.config, weights, tokenizer=self._tokenizer(), head=saved)
-        same = attachments.fingerprint(checkpoint.open(partial)) == attachments.fingerprint(self.opened)
+        return self._carry(partial)
+
+    def _carry(self, partial: Path) -> tuple[str, ...]:
+        """The model's attachments beside its weights: all, where the encoder is as it was; else the calibration, where it is of pieces
+        alone, which fit any encoder. Gives those that were left out."""
+        before, after = (attachments.fingerprint(of) for of in (self.opened, checkpoint.open(partial)))
         fitted = [name for name in attachments.names(self.opened.folder) if name not in attachments.OF_HEADS]
-        if same:
-            for name in fitted:
-                shutil.copyfile(attachments.path_of(self.opened.folder, name), attachments.path_of(partial, name))
-        return () if same else tuple(fitted)
+        fits = {name for name in fitted if before == after or (name == calibrations.NAME and meanings.calibration_of(self.opened))}
+        for name in fits:
+            attachments.write(partial, name, attachments.read(self.opened, name, calibrations.FIT), after)
+        return tuple(name for name in fitted if name not in fits)
 
     def _tokenizer(self) -> Path:
         """The model's `tokenizer.json`, made of its `sentencepiece.bpe.model` where it has none."""

@@ -61,6 +61,8 @@ class Settings:
     seed: int = 1
     problem: str = "single_label_classification"
     """Of classification, as Hugging Face names it."""
+    vectors: bool = True
+    """Whether a classification learns from a text's calibrated vector too, where the model has a calibration of pieces alone."""
     balanced: bool = False
     """Whether each label counts alike, however many examples it has."""
     words: str = "first"

@@ -14,6 +14,7 @@ from xlmr.errors import BadInput
 from xlmr.examples import Asked, Classified, Example, Tagged, read_asked, read_classified, read_tagged
 from xlmr.examples import labels as labels_of
 from xlmr.heads import iob
+from xlmr.heads.calibration import Calibration
 from xlmr.heads.classes import MULTI, REGRESSION
 from xlmr.tasks import answering, extractors
 from xlmr.tokenizer import Tokenizer
@@ -38,7 +39,21 @@ class Subject:
     """What tells these examples from others."""
 
 
-def prepare(config: Config, tokenizer: Tokenizer, train: Sequence[str], dev: Sequence[str], settings: Settings) -> Subject:
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What every lesson is made with."""
+
+    config: Config
+    tokenizer: Tokenizer
+    lengths: Lengths
+    calibration: Calibration | None
+    """The model's, where it has one of pieces alone."""
+
+
+def prepare(
+    config: Config, tokenizer: Tokenizer, train: Sequence[str], dev: Sequence[str], settings: Settings, *,
+    calibration: Calibration | None = None,
+) -> Subject:  # fmt: skip
     """Read the examples of some sources, `FILE` or `LANG=FILE` each, and find out what there is to learn.
 
     Raises BadInput where there is nothing to learn or to learn from, BadLine, with file and line, where an example is not as it must be.
@@ -49,7 +64,7 @@ def prepare(config: Config, tokenizer: Tokenizer, train: Sequence[str], dev: Seq
     learnt, asked = ([example for source in sources for example in read(source, settings)] for sources in (train, dev))
     served = min(config.longest, answering.LONGEST) if settings.task == ANSWER else config.longest
     lengths = Lengths(min(config.longest, settings.longest or served), served)
-    lesson = teach(tokenizer, lengths, learnt, asked, settings)
+    lesson = teach(Material(config, tokenizer, lengths, calibration), learnt, asked, settings)
     digest = hashlib.sha256()
     for example in (*learnt, None, *asked):
         digest.update(repr(example and astuple(example)[:-1]).encode())
@@ -68,9 +83,7 @@ def _classified(source: str, settings: Settings) -> Any:
     return read_classified(source, multi=settings.problem == MULTI)
 
 
-def _classification(
-    tokenizer: Tokenizer, lengths: Lengths, train: Sequence[Classified], dev: Sequence[Classified], settings: Settings
-) -> Classification:
+def _classification(of: Material, train: Sequence[Classified], dev: Sequence[Classified], settings: Settings) -> Classification:
     labels = classes.found_in(train, settings.problem)
     for example in (*train, *dev):
         if settings.problem == REGRESSION:
@@ -78,19 +91,21 @@ def _classification(
         else:
             labels_of.check(example, labels)
     weights = classes.balanced(train, labels) if settings.balanced else None
-    return Classification(tokenizer, lengths, settings.problem, labels, weights)
+    alone = settings.problem != REGRESSION and not any(example.pair is not None for example in train)
+    calibration = of.calibration if settings.vectors and alone else None
+    return Classification(of.tokenizer, of.config, of.lengths, settings.problem, labels, weights=weights, calibration=calibration)
 
 
 # -- tagging --
 
 
-def _tagging(tokenizer: Tokenizer, lengths: Lengths, train: Sequence[Tagged], dev: Sequence[Tagged], settings: Settings) -> Tagging:
+def _tagging(of: Material, train: Sequence[Tagged], dev: Sequence[Tagged], settings: Settings) -> Tagging:
     labels = tags_of(train)
     for example in (*train, *dev):
         labels_of.check(example, labels)
         if iob.is_iob(labels):
             labels_of.check_iob(example)
-    return Tagging(tokenizer, lengths, labels, words=settings.words, chain=settings.chain)
+    return Tagging(of.tokenizer, of.lengths, labels, words=settings.words, chain=settings.chain)
 
 
 def tags_of(examples: Sequence[Tagged]) -> tuple[str, ...]:
@@ -107,15 +122,15 @@ def tags_of(examples: Sequence[Tagged]) -> tuple[str, ...]:
 # -- answers --
 
 
-def _answering(tokenizer: Tokenizer, lengths: Lengths, train: Sequence[Asked], dev: Sequence[Asked], settings: Settings) -> Answering:
-    if not any(of.answers for of in train):
+def _answering(of: Material, train: Sequence[Asked], dev: Sequence[Asked], settings: Settings) -> Answering:
+    if not any(example.answers for example in train):
         raise BadInput(f"{train[0].where} and all after it: no question has an answer; wanted some that have")
-    threshold = extractors.THRESHOLD if any(not of.answers for of in train) else inf
-    return Answering(tokenizer, lengths, stride=settings.stride, span=settings.span, threshold=threshold)
+    threshold = extractors.THRESHOLD if any(not example.answers for example in train) else inf
+    return Answering(of.tokenizer, of.lengths, stride=settings.stride, span=settings.span, threshold=threshold)
 
 
 Read = Callable[[str, Settings], Any]
-Teach = Callable[[Tokenizer, Lengths, Sequence[Any], Sequence[Any], Settings], Lesson]
+Teach = Callable[[Material, Sequence[Any], Sequence[Any], Settings], Lesson]
 TASKS: Mapping[str, tuple[Read, Teach]] = {
     CLASSIFY: (_classified, _classification),
     TAG: (lambda source, settings: read_tagged(source), _tagging),

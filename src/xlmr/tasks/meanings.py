@@ -1,0 +1,75 @@
+"""What the calibrated vector of a text says of its labels, beside what a head says of the state of `<s>`.
+
+A calibration that is of pieces alone (`heads.calibration`) has alike vectors for texts that mean the same, in whatever language, and no
+training of the encoder wears that off. So where a model has one, fine-tuning learns a second head, a logistic regression of these vectors,
+each by a loss of its own, and their logits are added: a product of experts (Hinton 2002, "Training products of experts by minimizing
+contrastive divergence", section 1). It lies beside the first as `classifying.safetensors`; Hugging Face's classes know the first alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xlmr.checkpoint import Checkpoint, attachments
+from xlmr.checkpoint.attachments import Attachment
+from xlmr.config import Config
+from xlmr.encoder import Encoder
+from xlmr.errors import BadCheckpoint
+from xlmr.heads import calibration
+from xlmr.heads.calibration import Calibration
+from xlmr.tasks import calibrations
+
+NAME = "classifying"
+SHARPER = 2.0
+"""What the logits are multiplied by: under their prior they are less sure than they are right, and the first head is surer."""
+FIT = "xlmr finetune classify --train FILE --dev FILE --output DIR"
+WHERE = f"{NAME}{attachments.SUFFIX}"
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """A linear head on calibrated vectors."""
+
+    calibration: Calibration
+    weight: np.ndarray
+    """float32 `[labels, size]`."""
+    bias: np.ndarray
+    """float32 `[labels]`."""
+
+    def logits(self, ids: np.ndarray, config: Config) -> np.ndarray:
+        """Of one text, float32 `[labels]`, from its ids, `<s> … </s>`."""
+        found: np.ndarray = self.weight @ vector(self.calibration, ids, config) + self.bias
+        return found
+
+
+def vector(of: Calibration, ids: np.ndarray, config: Config) -> np.ndarray:
+    """The calibrated vector of a text, or of a pair, from its ids, int64, `<s>` and `</s>` among them: float32 `[size]`."""
+    return calibration.vector(of, ids[(ids != config.bos_id) & (ids != config.eos_id)], None)
+
+
+def calibration_of(model: Checkpoint) -> Calibration | None:
+    """A model's calibration, where it has one of pieces alone. Raises BadCheckpoint where it is broken or another encoder's."""
+    if calibrations.NAME not in attachments.names(model.folder):
+        return None
+    found = calibrations.unpack(attachments.read(model, calibrations.NAME, calibrations.FIT), model.config)
+    return found if found.states is None else None
+
+
+def find(encoder: Encoder, labels: int) -> Meaning | None:
+    """What lies beside a head of so many labels; None where nothing does. Raises BadCheckpoint where it is broken or has no calibration."""
+
+    def make(found: Attachment) -> Meaning:
+        of = calibrations.find(encoder)
+        if of is None or of.states is not None:
+            raise BadCheckpoint(f"{WHERE}: needs {calibrations.WHERE} beside it, of pieces alone; fine-tune it again: {FIT}")
+        shapes = {"weight": (labels, of.size), "bias": (labels,)}
+        return Meaning(of, **{name: attachments.array(found, name, "f", shape, WHERE) for name, shape in shapes.items()})
+
+    return encoder.attachments.find(NAME, FIT, make) if encoder.attachments else None
+
+
+def pack(weight: np.ndarray, bias: np.ndarray) -> Attachment:
+    """What is kept beside a head, of a regression's weights `[labels, size]` and bias `[labels]`."""
+    return Attachment({"weight": SHARPER * weight.astype(np.float32), "bias": SHARPER * bias.astype(np.float32)})
