@@ -85,7 +85,7 @@ def test_a_seed_that_was_killed_before_its_first_state_begins_anew(
     seeded: Callable[..., Seeded], tmp_path: Path, killed: Callable[..., None]
 ) -> None:
     wanted = seeded(tmp_path / "whole", 1, 2)
-    killed(lambda: seeded(tmp_path / "killed", 1, 2), "_log", 7)  # the second's first step
+    killed(lambda: seeded(tmp_path / "killed", 1, 2), "_save", 7)  # the second's first
     assert (tmp_path / "killed" / "seed-1" / REPORT).exists()
     assert (tmp_path / "killed" / "seed-2" / runs.RUN).exists()
     assert states.find(tmp_path / "killed" / "seed-2" / runs.RUN / "state") is None
