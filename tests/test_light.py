@@ -7,7 +7,8 @@ import sys
 import pytest
 from tuners import CLASSIFIER, EXTRACTOR, NAMES, TAGGER, TOPICS
 
-HEAVY = {"accelerate", "flax", "jax", "matplotlib", "pyarrow", "scipy", "sentencepiece", "sklearn", "tensorflow", "torch", "transformers"}
+HEAVY = {"accelerate", "flax", "jax", "matplotlib", "peft", "pyarrow", "scipy", "sentencepiece", "sklearn", "tensorflow", "torch",
+         "transformers"}  # fmt: skip
 LAZY = {"numpy", "onnx", "onnxruntime", "tokenizers", "huggingface_hub", "click", "icu4py"}
 
 IMPORT = "import xlmr"

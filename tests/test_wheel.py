@@ -9,10 +9,23 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from tuners import CLASSIFIER, EXTRACTOR, NAMES, TAGGER, TOPICS
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT = 32 * 2**20
-HEAVY = {"torch", "transformers", "accelerate", "sentencepiece", "tensorflow", "jax", "pyarrow", "scikit-learn", "matplotlib"}
+HEAVY = {
+    "torch",
+    "transformers",
+    "accelerate",
+    "sentencepiece",
+    "tensorflow",
+    "jax",
+    "pyarrow",
+    "scikit-learn",
+    "seqeval",
+    "peft",
+    "matplotlib",
+}
 
 pytestmark = pytest.mark.registry
 
@@ -85,6 +98,18 @@ def test_the_light_install_fills_masks(light):
 def test_the_light_install_finds_words(light):
     words = json.loads(light("xlmr", "embed", "--json", "--level", "word", "--size", "1", "แมวดื่มน้ำ"))["words"]
     assert [word["text"] for word in words] == ["แมว", "ดื่ม", "น้ำ"]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "labels", "command", "keys"),
+    [
+        (CLASSIFIER, TOPICS, ("classify", "der Hund schläft"), {"text", "labels"}),
+        (TAGGER, NAMES, ("tag", "der Hund schläft"), {"text", "words", "tags", "entities"}),
+        (EXTRACTOR, (), ("answer", "--question", "wo?", "--context", "der Hund im Haus"), {"answer", "start", "end", "score"}),
+    ],
+)
+def test_the_light_install_serves_what_was_fine_tuned(light, tuned, architecture, labels, command, keys):
+    assert json.loads(light("xlmr", *command, "--json", "--model", str(tuned(architecture, labels)))).keys() == keys
 
 
 def test_the_light_install_tells_about_itself(light):

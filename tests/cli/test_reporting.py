@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -184,6 +185,9 @@ def test_what_is_no_number_is_null_and_a_dash():
     assert valid("evaluate.json", shape)
     assert (shape["mean"], shape["interval"], shape["scores"]["squared_error"]["mean"]) == (None, None, 0.25)
     assert "–" in [*reporting.for_people(found)][1]
+    both = report(numbers([*examples, *(replace(of, language="de") for of in examples)], [1.5] * 4), source="en", rounds=10)
+    assert both.transfer is not None
+    assert "nan" not in "".join((*reporting.for_people(both), *reporting.table(both)))
     assert "| – |" in [*reporting.table(found)][2]
 
 

@@ -47,3 +47,8 @@ def test_a_regression_learns_numbers(label):
         labels.number(classified(label))
     with pytest.raises(BadLine, match="found nothing as the label"):
         labels.number(classified())
+
+
+def test_what_is_no_finite_number_is_a_word_in_the_order():
+    for order in (["nan", "1", "inf", "0"], ["inf", "0", "1", "nan"]):  # a nan among numbers would stand wherever it was found
+        assert labels.inferred(order) == ("0", "1", "inf", "nan")

@@ -59,3 +59,10 @@ def test_a_source_with_nothing_in_it_is_told_after_it_was_read():
     assert list(of.some(iter([1, 2]), "rows")) == [1, 2]
     with pytest.raises(BadInput, match=r"a\.tsv: holds no examples; wanted rows"):
         list(of.some(iter([]), "rows"))
+
+
+def test_half_a_surrogate_pair_is_told_before_it_is_learnt():
+    for read in (sources.text, sources.name):
+        with pytest.raises(BadInput, match=r"character 2 of 'label' is U\+D83D, a half of a surrogate pair"):
+            read("ab\ud83d", "label")
+    assert sources.text("ab\U0001f600", "label") == "ab\U0001f600"

@@ -105,3 +105,10 @@ def test_sentences_are_read_as_they_are_asked_for(write):
     assert [next(found).words, next(found).words] == [("a",), ("b",)]
     with pytest.raises(BadLine, match="line 5"):
         next(found)
+
+
+@pytest.mark.parametrize("header", ["text\tlabel", "lang\ttext\tcategory", "text\tlabels"])
+def test_a_table_of_labelled_texts_is_told_from_words_and_tags(write, header):
+    cells = "\t".join("x" for _ in header.split("\t"))
+    with pytest.raises(BadLine, match=r"line 1: found the columns .*, which are those of labelled texts; wanted a word, a tab"):
+        list(read_tagged(str(write("a.tsv", f"{header}\n{cells}\n"))))

@@ -88,8 +88,8 @@ def for_people(found: Report) -> Iterator[str]:
         yield f"  {code:8}{_row(found, code, score)} {found.counts[code]:7,}  {_language(code)}".rstrip()
     yield f"  {'mean':8}{_row(found, None, found.mean)}"
     if (of := found.transfer) and of.gaps:
-        between = _between(of.interval)
-        yield f"  {'others':8}{_share(of.others)}{between}  {of.gap:+.3f} from {of.source}: the mean of the other {len(of.gaps)}"
+        gap = f"{_figure(of.gap, '+.3f')} from {of.source}"
+        yield f"  {'others':8}{_share(of.others)}{_between(of.interval)}  {gap}: the mean of the other {len(of.gaps)}"
 
 
 def _row(found: Report, code: str | None, score: float) -> str:
@@ -100,11 +100,16 @@ def _row(found: Report, code: str | None, score: float) -> str:
 
 
 def _share(of: float) -> str:
-    return f"{of:6.3f}" if isfinite(of) else f"{'–':>6}"
+    return f"{_figure(of):>6}"
+
+
+def _figure(of: float, form: str = ".3f") -> str:
+    """A number, or a dash where it is none."""
+    return format(of, form) if isfinite(of) else "–"
 
 
 def _between(of: Interval | None) -> str:
-    return f" [{of[0]:.3f}, {of[1]:.3f}]" if of else ""
+    return f" [{_figure(of[0])}, {_figure(of[1])}]" if of else ""
 
 
 def _named(metric: str) -> str:
@@ -121,14 +126,14 @@ def table(found: Report) -> Iterator[str]:
     gaps = found.transfer.gaps if found.transfer else None
     yield from _rows(["language", "examples", _named(first), "95 %", *map(_named, others), *(["gap"] if gaps else [])])
     for code in found.languages:
-        gap = [f"{gaps[code]:+.3f}" if code in gaps else ""] if gaps else []
+        gap = [_figure(gaps[code], "+.3f") if code in gaps else ""] if gaps else []
         name = f"{_language(code)} ({code})" if code in LANGUAGES else code
         yield _cells([name, f"{found.counts[code]:,}", *_scores(found, code), *gap])
     total = f"{sum(found.counts.values()):,}"
     yield _cells(["**mean**", total, *_scores(found, None), *([""] if gaps else [])])
     if gaps and (of := found.transfer):
         blank = [""] * len(others)
-        yield _cells([f"mean without {of.source}", "", _share(of.others).strip(), _plain(of.interval), *blank, f"{of.gap:+.3f}"])
+        yield _cells([f"mean without {of.source}", "", _share(of.others).strip(), _plain(of.interval), *blank, _figure(of.gap, "+.3f")])
 
 
 def _scores(found: Report, code: str | None) -> list[str]:
@@ -138,7 +143,7 @@ def _scores(found: Report, code: str | None) -> list[str]:
 
 
 def _plain(of: Interval | None) -> str:
-    return f"{of[0]:.3f} – {of[1]:.3f}" if of else ""
+    return f"{_figure(of[0])} – {_figure(of[1])}" if of else ""
 
 
 def _rows(head: Sequence[str]) -> Iterator[str]:

@@ -20,11 +20,10 @@ LONGEST = 50
 
 def inferred(labels: Iterable[str]) -> tuple[str, ...]:
     """Each once: in the order of their numbers where all are numbers, else of the alphabet, and `O` first, which marks no span."""
-    found = {*labels}
-    try:
-        return tuple(sorted(found, key=lambda label: (float(label), label)))
-    except ValueError:
-        return tuple(sorted(found, key=lambda label: (label != "O", label)))
+    numbers = {label: _finite(label) for label in labels}
+    if None in numbers.values():
+        return tuple(sorted(numbers, key=lambda label: (label != "O", label)))
+    return tuple(sorted(numbers, key=lambda label: (numbers[label], label)))
 
 
 def check(example: Classified | Tagged, known: Collection[str]) -> None:
@@ -32,9 +31,7 @@ def check(example: Classified | Tagged, known: Collection[str]) -> None:
     if isinstance(example, Tagged):
         for place, tag in enumerate(example.tags):
             if tag not in known:
-                raise _unknown(
-                    f"{example.where}: word {place + 1} of the sentence, {shorten(example.words[place])}, has the tag", tag, known
-                )
+                raise _unknown(f"{_at(example, place)}, has the tag", tag, known)
     else:
         for label in example.labels:
             if label not in known:
@@ -53,14 +50,20 @@ def check_iob(example: Tagged) -> None:
 
 def number(example: Classified) -> float:
     """The number that a regression learns. Raises BadLine, with its place, where the label is none."""
-    try:
-        value = float(example.labels[0])
-    except (ValueError, IndexError):
-        value = float("nan")
-    if not isfinite(value):
+    value = _finite(example.labels[0]) if example.labels else None
+    if value is None:
         found = shorten(example.labels[0]) if example.labels else "nothing"
         raise BadLine(f"{example.where}: found {found} as the label, wanted a number")
     return value
+
+
+def _finite(label: str) -> float | None:
+    """The number that a label is, if it is one: `nan`, which has no place in an order, and `inf` are words here."""
+    try:
+        value = float(label)
+    except ValueError:
+        return None
+    return value if isfinite(value) else None
 
 
 def _at(example: Tagged, place: int) -> str:

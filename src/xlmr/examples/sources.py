@@ -89,7 +89,7 @@ def code(name: str) -> str:
 
 
 def text(value: object, name: str) -> str:
-    """A value that is a text with something in it. Raises BadInput for any other, and where it is too long to be answered."""
+    """A value that is a text with something in it. Raises BadInput for any other, where it is too long to be answered, or no Unicode."""
     if not isinstance(value, str):
         found = "nothing" if value is None else shorten(value)
         raise BadInput(f"found {found} as {name!r}, wanted a text")
@@ -97,6 +97,11 @@ def text(value: object, name: str) -> str:
         raise BadInput(f"{name!r} is empty, wanted a text")
     if len(value) > CHARACTERS:
         raise BadInput(f"{name!r} has {len(value):,} characters; at most {CHARACTERS:,} are read")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:  # JSON's escapes can write one; no file of ours could hold it
+        half = f"U+{ord(value[error.start]):04X}, a half of a surrogate pair without the other"
+        raise BadInput(f"character {error.start} of {name!r} is {half}; wanted a text") from None
     return value
 
 

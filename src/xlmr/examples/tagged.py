@@ -13,7 +13,7 @@ from typing import Any
 
 from xlmr import texts
 from xlmr.errors import BadInput, BadLine
-from xlmr.examples import sources
+from xlmr.examples import classified, sources
 from xlmr.examples.sources import JSON_LINES, LANGUAGE, Source
 from xlmr.limits import CHARACTERS, WORDS
 
@@ -96,6 +96,7 @@ class _Columns:
         if not self._count:
             self._between = "\t" if "\t" in line else " "
             self._count = max(2, line.rstrip(" ").count(self._between) + 1)
+            self._refuse_table(number, line.split(self._between))
         cells = line.rstrip(" ").split(self._between)
         if len(cells) != self._count:
             found = f"found {len(cells)} column{'s' * (len(cells) != 1)} between {NAMES[self._between]}"
@@ -104,6 +105,12 @@ class _Columns:
         if not word or not tag.strip():
             raise BadLine(f"{self._of.at(number)}: the {'tag' if word else 'word'} is empty; wanted {self._wanted}")
         return None if self._universal and not cells[0].isdecimal() else (number, word, tag.strip())
+
+    def _refuse_table(self, number: int, cells: list[str]) -> None:
+        """A table of labelled texts is columns between tabs as well: its texts would be words, and all of it one sentence."""
+        if classified.TEXT in cells and {*classified.LABEL, classified.LABELS} & {*cells}:
+            found = f"found the columns {', '.join(cells)}, which are those of labelled texts"
+            raise BadLine(f"{self._of.at(number)}: {found}; wanted {WANTED}, or read it as classification data")
 
     @property
     def _wanted(self) -> str:

@@ -74,3 +74,11 @@ def test_passes_are_shuffled_anew() -> None:
 def test_of_more_languages_than_rows_can_be_shared_each_still_has_one(exponent: float) -> None:
     languages = ["en"] * 97 + ["de", "el", "sw"]
     assert {languages[i] for i in passed(Mixture(languages, 10, exponent, 1))} == {*languages}
+
+
+@pytest.mark.parametrize("exponent", [1e4, float("inf")])
+def test_at_the_lowest_temperature_a_pass_still_has_its_rows(exponent: float) -> None:
+    languages = ["en"] * 60 + ["de"] * 30 + ["el"] * 10
+    counts = Counter(languages[i] for i in passed(Mixture(languages, 8, exponent, 1)))
+    assert counts == {"en": 98, "de": 1, "el": 1}
+    assert len(passed(Mixture(["de"] * 9, 4, exponent, 1))) == 9

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from xlmr.errors import BadInput
+from xlmr.errors import BadInput, BadRecipe
+from xlmr.training import states
 from xlmr.training.finetuning import runs, seeding
 from xlmr.training.finetuning.runs import REPORT, Tuned
 from xlmr.training.finetuning.seeding import Seeded
@@ -78,3 +79,28 @@ def test_a_score_that_is_no_number_is_read_back_as_one(made: Callable[..., Tuned
     found = seeding.read(tmp_path)
     assert found.mean != found.mean
     assert found.scores["en"] != found.scores["en"]
+
+
+def test_a_seed_that_was_killed_before_its_first_state_begins_anew(
+    seeded: Callable[..., Seeded], tmp_path: Path, killed: Callable[..., None]
+) -> None:
+    wanted = seeded(tmp_path / "whole", 1, 2)
+    killed(lambda: seeded(tmp_path / "killed", 1, 2), "_save", 7)  # the second's first
+    assert (tmp_path / "killed" / "seed-1" / REPORT).exists()
+    assert (tmp_path / "killed" / "seed-2" / runs.RUN).exists()
+    assert states.find(tmp_path / "killed" / "seed-2" / runs.RUN / "state") is None
+    found = seeded(tmp_path / "killed", 1, 2, resume=True)
+    assert found.runs[2].scores == wanted.runs[2].scores
+
+
+def test_runs_of_other_settings_are_not_counted_as_seeds(seeded: Callable[..., Seeded], tmp_path: Path) -> None:
+    seeded(tmp_path, 1)
+    with pytest.raises(BadRecipe, match=r"seed-1: has ended with other settings \(warmup 0\.1, now 0\.5\)"):
+        seeded(tmp_path, 1, 2, resume=True, warmup=0.5)
+    assert not (tmp_path / "seed-2").exists()
+
+
+def test_a_seed_that_cannot_be_is_told_before_any_work(seeded: Callable[..., Seeded], tmp_path: Path) -> None:
+    with pytest.raises(BadRecipe, match=r"^seed is"):
+        seeded(tmp_path, 1, 2**63)
+    assert not (tmp_path / "seed-1").exists()

@@ -21,6 +21,7 @@ def test_what_is_not_chosen_can_be() -> None:
         ("head_rate", 0.0), ("by_layer", 0.0), ("by_layer", 1.5), ("warmup", 1.01), ("decay", -0.1), ("clip", 0.0), ("dropout", 1.0),
         ("lora", -1), ("temperature", 0.0), ("patience", -1), ("measurements", 0), ("seed", -1), ("longest", 7), ("stride", -1),
         ("span", 0), ("task", "chat"), ("precision", "fp16"), ("keep", "worst"), ("words", "last"), ("problem", "single"),
+        ("epochs", 1e7), ("seed", 2**63),
     ],
 )  # fmt: skip
 def test_a_value_that_cannot_be_is_said_with_what_can(name: str, value: Any) -> None:

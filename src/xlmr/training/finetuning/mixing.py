@@ -19,7 +19,8 @@ class Mixture:
         self.batch, self.seed = batch, seed
         codes, self._of = np.unique(np.array(languages), return_inverse=True)
         self._held = [np.flatnonzero(self._of == i) for i in range(len(codes))]
-        weights = np.array([len(held) for held in self._held], float) ** exponent
+        sizes = np.array([len(held) for held in self._held], float)
+        weights = (sizes / sizes.max()) ** exponent  # a power of a share overflows nowhere, however low the temperature
         self._counts = shares(weights, len(languages))
         self._pass: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
 

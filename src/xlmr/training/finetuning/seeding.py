@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from math import nan
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 from xlmr.checkpoint.folder import CONFIG
-from xlmr.errors import BadInput
+from xlmr.errors import BadInput, BadRecipe
+from xlmr.training import states
 from xlmr.training.finetuning import runs
+from xlmr.training.finetuning import settings as choices
 from xlmr.training.finetuning.runs import REPORT, RUN, Tuned
 from xlmr.training.finetuning.settings import Settings
 
@@ -42,24 +44,41 @@ def run(
 ) -> Seeded:  # fmt: skip
     """`runs.run` for each seed, one after another, in `output/seed-N`. With `resume` those that have ended are not run again.
 
-    Raises BadInput where a seed comes twice, and as `runs.run`.
+    Raises BadInput where a seed comes twice, BadRecipe where one that has ended was of other settings, and as `runs.run`.
     """
     if len({*seeds}) < len(seeds):
         raise BadInput(f"the seeds are {', '.join(map(str, seeds))}; wanted each once")
+    for seed in seeds:
+        choices.check(replace(settings, seed=seed))  # the last one's fault would else be told after the others' hours
     folders = {seed: output / f"seed-{seed}" for seed in seeds}
     ended = {seed for seed, folder in folders.items() if resume and (folder / CONFIG).exists() and (folder / REPORT).exists()}
+    for seed in ended:
+        _check_settings(folders[seed], replace(settings, seed=seed))
     for seed in folders.keys() - ended:
         runs.check_output(folders[seed], resume=resume)
     made = {}
     for seed, folder in folders.items():
-        started = resume and (folder / RUN).exists()
+        started = resume and states.find(folder / RUN / "state") is not None  # one killed before its first state begins anew
         made[seed] = read(folder) if seed in ended else runs.run(model, train, dev, folder, replace(settings, seed=seed), resume=started)
     return Seeded(made)
 
 
+def _check_settings(folder: Path, settings: Settings) -> None:
+    """Raises BadRecipe where a run that has ended was of other settings: what they scored would be no spread of luck."""
+    held = _report(folder)["settings"]
+    other = [f"{name} {held.get(name)}, now {of}" for name, of in asdict(settings).items() if held.get(name) != of]
+    if other:
+        raise BadRecipe(f"{folder}: has ended with other settings ({'; '.join(other)}); resume with its own, or choose another folder")
+
+
+def _report(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    return found
+
+
 def read(folder: Path) -> Tuned:
     """What a run that has ended has made, by its report."""
-    raw = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    raw = _report(folder)
     scores = {code: nan if of is None else of for code, of in raw["languages"].items()}
     average = mean(scores.values()) if scores else None
     return Tuned(folder, raw["metric"], scores, average, raw["step"], raw["steps"], raw["seconds"], tuple(raw["dropped"]))

@@ -81,10 +81,14 @@ class Settings:
         return hashlib.sha256(json.dumps([asdict(self), *data], sort_keys=True).encode()).hexdigest()
 
 
+LARGEST_EPOCHS = 1_000_000
+LARGEST_SEED = 2**63 - 1
+"""torch's generators take no larger one."""
+
 Range = tuple[Callable[[float], bool], str]
 ABOVE_ZERO: Range = (lambda x: x > 0, "above 0")
 RANGES: dict[str, Range] = {
-    "epochs": ABOVE_ZERO,
+    "epochs": (lambda x: 0 < x <= LARGEST_EPOCHS, f"above 0, at most {LARGEST_EPOCHS:,}"),
     "batch": (lambda x: x >= 1, "1 or more"),
     "accumulate": (lambda x: x >= 1, "1 or more"),
     "rate": ABOVE_ZERO,
@@ -98,7 +102,7 @@ RANGES: dict[str, Range] = {
     "temperature": ABOVE_ZERO,
     "patience": (lambda x: x >= 0, "0 or more"),
     "measurements": (lambda x: x >= 1, "1 or more"),
-    "seed": (lambda x: x >= 0, "0 or more"),
+    "seed": (lambda x: 0 <= x <= LARGEST_SEED, f"from 0 to {LARGEST_SEED:,}"),
     "longest": (lambda x: x >= 8, "8 or more"),
     "stride": (lambda x: x >= 0, "0 or more"),
     "span": (lambda x: x >= 1, "1 or more"),
