@@ -114,3 +114,10 @@ def test_of_spans_the_tags_that_are_not_there_but_may_follow_are_known_too() -> 
     assert subjects.tags_of(tagged("B", "O")) == ("O", "B", "I")
     assert subjects.tags_of(tagged("NOUN", "VERB")) == ("NOUN", "VERB")
     assert subjects.tags_of(tagged("NOUN", "B-PER")) == ("B-PER", "NOUN")  # some other scheme
+
+
+def test_a_crf_of_too_many_tags_is_refused_before_it_fills_the_memory(prepare: Prepare) -> None:
+    train = "".join(f"word{i}\tT{i}\n\n" for i in range(subjects.MOST_CHAINED + 1))
+    with pytest.raises(BadInput, match=r"found 501 tags; .* leave out --crf"):
+        prepare("tag", train, chain=True)
+    assert len(prepare("tag", train).lesson.labels) == 501

@@ -125,6 +125,7 @@ class FineTuning:
         self.keeper = Keeper(folder / KEPT, keep, writes=accelerator.is_main_process)
         self.scores: dict[str, float] = {}
         self.metric = ""
+        self._alike = False
 
     # -- how long and how fast --
 
@@ -173,13 +174,15 @@ class FineTuning:
     def evaluate(self, step: int) -> dict[str, Any]:
         """The metric on the development data: the mean of the languages, and each."""
         predictions = self.predict()
-        if warning := self.lesson.collapsed(self.watched, predictions):
+        warning, before = self.lesson.collapsed(self.watched, predictions), self._alike
+        self._alike = warning is not None
+        if warning and (before or step == self.steps):  # in the beginning many a run says the same of all
             loop.say(self.accelerator, f"step {step}: {warning}; if that stays so, try a lower --rate, a longer --warmup or another --seed")
         scores = self._agreed(self._scores(predictions)) if self.subject.dev else {}
         score = mean(scores.values()) if scores else 0.0
-        before = self.keeper.kept.step
+        kept = self.keeper.kept.step
         self.keeper.measure(self.learner, score, step)
-        if self.keeper.kept.step != before or not self.scores:
+        if self.keeper.kept.step != kept or not self.scores:
             self.scores = scores
         return {self.metric: score, "languages": {code: round(of, 4) for code, of in scores.items()}} if scores else {}
 
@@ -318,6 +321,8 @@ def check_output(output: Path, *, resume: bool = False) -> None:
     if output.exists() and not output.is_dir():
         raise BadInput(f"{output}: is a file; wanted a new folder for the model")
     held = {path.name for path in output.iterdir()} if output.exists() else set()
+    if resume and {CONFIG, REPORT} <= held:
+        shutil.rmtree(output / RUN, ignore_errors=True)  # where the run was killed when all but this was done
     if CONFIG in held:
         done = "the run has ended; " if resume and REPORT in held else ""
         raise BadInput(f"{output}: {done}holds a model already; choose another folder")

@@ -25,6 +25,9 @@ from xlmr.training.finetuning.lessons import Lengths, Lesson
 from xlmr.training.finetuning.settings import ANSWER, CLASSIFY, TAG, Settings
 from xlmr.training.finetuning.tags import Tagging
 
+MOST_CHAINED = 500
+"""Tags of a CRF: a step of 32 sentences takes some hundred megabytes then."""
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -105,6 +108,8 @@ def _tagging(of: Material, train: Sequence[Tagged], dev: Sequence[Tagged], setti
         labels_of.check(example, labels)
         if iob.is_iob(labels):
             labels_of.check_iob(example)
+    if settings.chain and len(labels) > MOST_CHAINED:
+        raise BadInput(f"found {len(labels):,} tags; a CRF's work grows with their square, and it takes {MOST_CHAINED}: leave out --crf")
     return Tagging(of.tokenizer, of.lengths, labels, words=settings.words, chain=settings.chain)
 
 
