@@ -9,12 +9,15 @@ import csv
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 from xlmr.languages import LANGUAGES
 
 FOLDER = Path(__file__).parent / "small"
 SCORES, LOG, COMPARISON = FOLDER / "scores.json", FOLDER / "log.csv", FOLDER / "comparison.md"
+
+FINETUNED = Path(__file__).parent / "finetuning" / "results.json"
 
 SOURCES = ("heldout", "sib200", "characters")
 CONTEXTS = ("translation", "unrelated")
@@ -175,11 +178,63 @@ def _logged(make: Callable[[list[dict[str, str]]], str]) -> Callable[[], str | N
     return lambda: make(list(csv.DictReader(LOG.read_text(encoding="utf-8").splitlines()))) if LOG.exists() else None
 
 
+# -- fine-tuning --
+
+TUNED = (
+    ("parts of speech (UD), accuracy", "parts of speech", "XTREME"),
+    ("… frozen encoder, linear head", "parts of speech, frozen", "XTREME"),
+    ("… LoRA", "parts of speech, LoRA", "XTREME"),
+    ("… Wolof, never pretrained on", "parts of speech", "Wolof"),
+    ("topics (SIB-200), accuracy", "topics", "SIB-200"),
+    ("… frozen encoder", "topics, frozen", "SIB-200"),
+    ("… LoRA", "topics, LoRA", "SIB-200"),
+    ("… 700 examples, all English", "topics, 700 in English", "SIB-200"),
+    ("… 700 examples in five languages", "topics, 700 in five languages", "SIB-200"),
+    ("names (UNER), F1 of spans, linear", "names, linear", "UNER"),
+    ("… CRF", "names, CRF", "UNER"),
+    ("… CRF, old newspapers (Europeana)", "names, CRF", "Europeana"),
+    ("… 2,000 sentences, all English", "names, 2000 in English", "UNER"),
+    ("… 2,000 sentences in five languages", "names, 2000 in five languages", "UNER"),
+    ("answers (SQuAD part to XQuAD), F1", "answers", "XQuAD"),
+    ("… JaQuAD", "answers", "JaQuAD"),
+)
+"""What a row is called, the experiment of `recipes/finetuning`, and which of its measurements."""
+
+
+def finetuning(found: dict[str, Any]) -> str:
+    """What fine-tuning makes of the model inside: English, the mean of languages, and how long it took."""
+    head = ["learnt from English examples, %", "English", "mean of languages", "examples", "minutes"]
+    return table(head, [tuned(title, found[name]["seeds"], of) for title, name, of in TUNED if name in found])
+
+
+def tuned(title: str, seeds: dict[str, Any], of: str) -> list[str]:
+    """A row; where there are several seeds their mean and standard deviation."""
+    measured = [one["measured"][of] for one in seeds.values()]
+    english = [one["languages"]["en"] for one in measured if "en" in one["languages"]]
+    count, (first, *_) = len(measured[0]["languages"]), seeds.values()
+    minutes = mean(one["learning"] for one in seeds.values()) / 60
+    return [
+        title,
+        spread_of_seeds(english),
+        f"{spread_of_seeds([one['mean'] for one in measured])} ({count})",
+        f"{first['examples']:,}",
+        f"{minutes:.1f}",
+    ]
+
+
+def spread_of_seeds(values: list[float]) -> str:
+    """In percent."""
+    if not values:
+        return ABSENT
+    return f"{100 * mean(values):.1f}" + (f" ± {100 * stdev(values):.1f}" if len(values) > 1 else "")
+
+
 TABLES: dict[str, Callable[[], str | None]] = {
     "small": _scored(small),
     "languages": _scored(languages),
     "short": _scored(short),
     "training": _logged(training),
+    "finetuning": lambda: finetuning(json.loads(FINETUNED.read_text(encoding="utf-8"))) if FINETUNED.exists() else None,
     "comparison": lambda: COMPARISON.read_text(encoding="utf-8") if COMPARISON.exists() else None,
 }
 """By the name in the marks; None where nothing is measured yet."""

@@ -187,3 +187,13 @@ def test_the_model_inside_is_the_one_that_was_measured():
     if not weights.exists():
         pytest.skip("no small model in this clone yet")
     assert json.loads(measured.read_text(encoding="utf-8"))["prediction"]["of"][0] == file_hash(weights)
+
+
+def test_the_table_of_fine_tuning_has_a_row_for_each_experiment_that_is_measured(tables):
+    def one(english, german):
+        of = {"XTREME": {"languages": {"en": english, "de": german}, "mean": 0.6}, "Wolof": {"languages": {"wo": 0.3}, "mean": 0.3}}
+        return {"measured": of, "examples": 4141, "learning": 123.0}
+
+    _, _, row, wolof = tables["finetuning"]({"parts of speech": {"seeds": {"1": one(0.88, 0.5), "2": one(0.86, 0.4)}}}).splitlines()
+    assert row == "| parts of speech (UD), accuracy | 87.0 ± 1.4 | 60.0 ± 0.0 (2) | 4,141 | 2.0 |"
+    assert wolof.startswith("| … Wolof, never pretrained on | – | 30.0")
