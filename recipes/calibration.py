@@ -2,7 +2,8 @@
 
     python recipes/calibration.py [MODEL]      # a folder; runs/small/half without it
 
-`make small` runs it after the model is trained. What is there already, for the same encoder, text and settings, is not fitted again.
+`make small` runs it after the first run; the second is taught by it, and keeps it. What is there already, for the same encoder, text and
+settings, is not fitted again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from languages import MODEL, done
 from xlmr import checkpoint, encoder
 from xlmr.checkpoint import attachments
 from xlmr.checkpoint.attachments import Attachment
-from xlmr.tasks import calibrations
+from xlmr.errors import BadCheckpoint
+from xlmr.tasks import calibrations, meanings
 from xlmr.training import contrast, corpus, fitting, translations
 from xlmr.training.contrast import Settings
 from xlmr.training.recipes import Data
@@ -40,6 +42,15 @@ def fit(model: Path, data: Data) -> Path:
     packed = calibrations.pack(found, measured)
     packed = Attachment(packed.arrays, {**packed.facts, "of": of})
     return attachments.write(model, calibrations.NAME, packed, attachments.fingerprint(opened))
+
+
+def carry(taught_by: Path, model: Path) -> Path:
+    """The calibration that a model was taught by, beside that model: it is of pieces alone, which are the same."""
+    opened, teacher = checkpoint.open(model), checkpoint.open(taught_by)
+    if meanings.calibration_of(teacher) is None:
+        raise BadCheckpoint(f"{taught_by}: its calibration is of its encoder's states, so it cannot go along; fit one for {model}")
+    found = attachments.read(teacher, calibrations.NAME, calibrations.FIT)
+    return attachments.write(model, calibrations.NAME, found, attachments.fingerprint(opened))
 
 
 if __name__ == "__main__":

@@ -2,13 +2,14 @@
 
     python recipes/small.py
 
-It goes on from wherever it was stopped, and does nothing again that is done. Of the run's folder it needs no more than `model/`, `static/`,
-`log.jsonl` and `data/`, so that a run made elsewhere can be brought here.
+It goes on from wherever it was stopped, and does nothing again that is done. Of the first run's folder it needs no more than `model/` and
+`static/`, of the second's `model/` and `data/`, so that runs made elsewhere can be brought here.
 
-- `runs/small/`       the run (recipes/small.toml says where); `half/` is the model in float16, as it ships and as it is measured, with the
-                      classifier of languages (recipes/languages.py) and the calibration of text vectors
+- `runs/small/`       the first run (recipes/small.toml); its `half/` is the model in float16, with the calibration of text vectors
                       (recipes/calibration.py) beside its weights
-- `recipes/small/`    `scores.json`, all that is measured; `log.csv` and `loss.svg`, the loss over the run
+- `runs/taught/`      the second (recipes/taught.toml), which goes on from there and is taught by that calibration; its `half/` is what
+                      ships and is measured, with the calibration carried over and the classifier of languages (recipes/languages.py)
+- `recipes/small/`    `scores.json`, all that is measured; `log.csv`, `taught.csv` and `loss.svg`, the loss over both runs
 - `src/xlmr/small/`   the model inside the package; its README.md is the model card
 """
 
@@ -35,7 +36,7 @@ from xlmr.training import corpus, pretraining, recipes, states
 from xlmr.training.beginning import CORPUS, HELDOUT
 from xlmr.training.recipes import Recipe
 
-RECIPE = Path("recipes/small.toml")
+FIRST, SECOND = Path("recipes/small.toml"), Path("recipes/taught.toml")
 BENCH = Path("../shared/data/bench")
 INSIDE = Path("src/xlmr/small")
 ROWS = 200
@@ -44,23 +45,26 @@ ROWS = 200
 
 def main() -> None:
     """Train, measure, install, print."""
-    recipe = recipes.read(RECIPE)
-    folder = Path(recipe.output)
-    train(recipe)
+    first, second = recipes.read(FIRST), recipes.read(SECOND)
+    begun, folder = Path(first.output), Path(second.output)
+    train(first)
+    halve(begun / "model", begun / "half")
+    calibration.fit(begun / "half", first.data)
+    train(second, str(begun / "half"))
     halve(folder / "model", folder / "half")
-    languages.fit(folder / "half", recipe.data)
-    calibration.fit(folder / "half", recipe.data)
-    measure(folder)
-    publish(folder)
+    calibration.carry(begun / "half", folder / "half")
+    languages.fit(folder / "half", second.data)
+    measure(folder, begun / "static")
+    publish(begun, folder)
     install(folder / "half", INSIDE)
     for name in ("training", "small", "short"):
         print(tables.TABLES[name]())
 
 
-def train(recipe: Recipe) -> None:
-    """Run the recipe to its end, unless that has been done."""
+def train(recipe: Recipe, start: str | None = None) -> None:
+    """Run the recipe to its end, unless that has been done; from a model `start`, where it goes on from one."""
     if not finished(recipe):
-        pretraining.run(recipe, resume=states.find(Path(recipe.output) / "state") is not None)
+        pretraining.run(recipe, start=start, resume=states.find(Path(recipe.output) / "state") is not None)
 
 
 def finished(recipe: Recipe) -> bool:
@@ -85,11 +89,11 @@ def halve(model: Path, to: Path) -> None:
         partial.rename(to)
 
 
-def measure(folder: Path) -> None:
-    """Everything, of what ships; parts that are measured already are not measured again."""
+def measure(folder: Path, static: Path) -> None:
+    """Everything, of what ships and of the static vectors it began with; parts that are measured already are not measured again."""
     subject = scores.Subject(
         model=folder / "half",
-        start=folder / "static",
+        start=static,
         corpus_file=folder / "data" / CORPUS,
         corpus=lambda: corpus.load(folder / "data" / CORPUS),
         heldout_file=folder / "data" / HELDOUT,
@@ -100,13 +104,14 @@ def measure(folder: Path) -> None:
         bar.set_postfix_str(part)
 
 
-def publish(folder: Path) -> None:
-    """What was measured, beside the recipe."""
+def publish(*runs: Path) -> None:
+    """What was measured, beside the recipe; of a run whose log is not at hand the curve stays as it is."""
     tables.FOLDER.mkdir(exist_ok=True)
-    shutil.copyfile(folder / "scores.json", tables.SCORES)
-    rows = list(curve(folder / "log.jsonl", ROWS))
-    write(rows, tables.LOG)
-    draw(rows, tables.FOLDER / "loss.svg")
+    shutil.copyfile(runs[-1] / "scores.json", tables.SCORES)
+    for run, path in zip(runs, tables.LOGS, strict=True):
+        if (run / "log.jsonl").exists():
+            write(list(curve(run / "log.jsonl", ROWS)), path)
+    draw(tables.logs(), tables.FOLDER / "loss.svg")
 
 
 def curve(log: Path, rows: int) -> Iterator[dict[str, Any]]:
@@ -118,7 +123,7 @@ def curve(log: Path, rows: int) -> Iterator[dict[str, Any]]:
     for part in (steps[i : i + each] for i in range(0, len(steps), each or 1)):
         last = part[-1]
         measured = [loss for step, loss in heldout.items() if before < step <= last["step"]]
-        losses = {name: round(mean(line[name] for line in part), 4) for name in ("masked", "contrast")}
+        losses = {name: round(mean(line[name] for line in part), 4) for name in ("masked", "contrast", "told") if name in last}
         yield {"tokens": last["tokens"], "seconds": last["seconds"], **losses, "heldout": round(measured[-1], 4) if measured else ""}
         before = last["step"]
 
@@ -131,8 +136,8 @@ def write(rows: list[dict[str, Any]], path: Path) -> None:
         writer.writerows(rows)
 
 
-def draw(rows: list[dict[str, Any]], path: Path) -> None:
-    """The curve as a picture."""
+def draw(runs: list[list[dict[str, str]]], path: Path) -> None:
+    """The curves of the runs, one after another, as a picture."""
     import matplotlib  # of the dependency group `plot`, which nothing else needs
 
     matplotlib.use("svg")
@@ -140,18 +145,31 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
 
     matplotlib.rcParams |= {"svg.hashsalt": "xlmr", "svg.fonttype": "none", "font.size": 9}  # the same picture from the same numbers
     figure, axes = pyplot.subplots(figsize=(7, 3.2), layout="constrained")
-    tokens = [row["tokens"] / 1e6 for row in rows]
-    measured = [(row["tokens"] / 1e6, row["heldout"]) for row in rows if row["heldout"] != ""]
-    axes.plot(
-        tokens, [row["masked"] for row in rows], color="#4477aa", linewidth=1, label="training batches, sampled pieces for most of the run"
-    )
-    axes.plot(*zip(*measured, strict=True), "o-", color="#cc6677", markersize=3, label="held-out lines, all pieces, mean of the languages")
-    axes.plot(tokens, [row["contrast"] for row in rows], color="#999933", linewidth=1, label="contrast of translations")
-    axes.set(xlabel="million tokens", ylabel="loss, nats", ylim=(0, None))
+    before = 0.0
+    for i, rows in enumerate(runs):
+        for name, (label, look, colour) in CURVES.items():
+            points = [(before + int(row["tokens"]) / 1e6, float(row[name])) for row in rows if row.get(name) and float(row[name])]
+            if points:
+                axes.plot(
+                    *zip(*points, strict=True), look, color=colour, linewidth=1, markersize=3, label=label if i == SHOWN[name] else None
+                )
+        before += int(rows[-1]["tokens"]) / 1e6
+    axes.set(xlabel="million tokens", ylabel="loss", ylim=(0, None))
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)
+
+
+CURVES = {
+    "masked": ("training batches, sampled pieces for most of the run, nats", "-", "#4477aa"),
+    "heldout": ("held-out lines, all pieces, mean of the languages, nats", "o-", "#cc6677"),
+    "contrast": ("contrast of translations, nats", "-", "#999933"),
+    "told": ("what the teacher says, 1 less the cosine", "-", "#44aa99"),
+}
+"""Columns of the logs, and how they look."""
+SHOWN = {"masked": 0, "heldout": 0, "contrast": 0, "told": 1}
+"""Which run's curve has the label."""
 
 
 def install(model: Path, inside: Path) -> None:

@@ -15,7 +15,9 @@ from typing import Any
 from xlmr.languages import LANGUAGES
 
 FOLDER = Path(__file__).parent / "small"
-SCORES, LOG, COMPARISON = FOLDER / "scores.json", FOLDER / "log.csv", FOLDER / "comparison.md"
+SCORES, COMPARISON = FOLDER / "scores.json", FOLDER / "comparison.md"
+LOGS = (FOLDER / "log.csv", FOLDER / "taught.csv")
+"""Of the first run and of the second."""
 
 FINETUNED = Path(__file__).parent / "finetuning" / "results.json"
 
@@ -103,13 +105,17 @@ def short(scores: Scores) -> str:
     return "\n".join(lines) + "\n"
 
 
-def training(log: list[dict[str, str]]) -> str:
-    """How long the run was."""
-    last = log[-1]
-    tokens, seconds = int(last["tokens"]), float(last["seconds"])
-    losses = [row["heldout"] for row in log if row["heldout"]]
+def training(runs: list[list[dict[str, str]]]) -> str:
+    """How long the runs were, together."""
+    tokens, seconds = (sum(of(log[-1][name]) for log in runs) for name, of in (("tokens", int), ("seconds", float)))
+    losses = [row["heldout"] for log in runs for row in log if row["heldout"]]
     loss = f", {float(losses[-1]):.2f} nats per hidden piece of held-out text (mean of the languages)" if losses else ""
     return f"{tokens / 1e6:,.1f} M tokens in {seconds / 3600:.1f} hours, {tokens / seconds:,.0f} tokens a second{loss}.\n"
+
+
+def logs() -> list[list[dict[str, str]]]:
+    """The curves of the runs that are there."""
+    return [list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) for path in LOGS if path.exists()]
 
 
 def predictors(scores: Scores) -> dict[str, dict[str, Any]]:
@@ -174,10 +180,6 @@ def _scored(make: Callable[[Scores], str]) -> Callable[[], str | None]:
     return lambda: make(json.loads(SCORES.read_text(encoding="utf-8"))) if SCORES.exists() else None
 
 
-def _logged(make: Callable[[list[dict[str, str]]], str]) -> Callable[[], str | None]:
-    return lambda: make(list(csv.DictReader(LOG.read_text(encoding="utf-8").splitlines()))) if LOG.exists() else None
-
-
 # -- fine-tuning --
 
 TUNED = (
@@ -233,7 +235,7 @@ TABLES: dict[str, Callable[[], str | None]] = {
     "small": _scored(small),
     "languages": _scored(languages),
     "short": _scored(short),
-    "training": _logged(training),
+    "training": lambda: training(logs()) if logs() else None,
     "finetuning": lambda: finetuning(json.loads(FINETUNED.read_text(encoding="utf-8"))) if FINETUNED.exists() else None,
     "comparison": lambda: COMPARISON.read_text(encoding="utf-8") if COMPARISON.exists() else None,
 }

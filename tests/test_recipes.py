@@ -43,8 +43,10 @@ def run(tmp_path, tiny):
     return recipe
 
 
-def test_the_recipe_of_the_small_model_is_one():
-    assert recipes.read(ROOT / "recipes" / "small.toml").output == "runs/small"
+def test_the_second_run_is_taught_by_what_the_first_leaves(small):
+    first, second = (recipes.read(ROOT / path) for path in (small.FIRST, small.SECOND))
+    assert second.teacher.model == f"{first.output}/half"
+    assert second.data == first.data
 
 
 def test_a_finished_run_is_not_run_again(small, run):
@@ -116,6 +118,25 @@ def test_the_curve_has_the_means_of_its_lines(small, tmp_path):
     ]
 
 
+def test_a_curve_whose_log_is_not_at_hand_stays(small, tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    logs = (tmp_path / "log.csv", tmp_path / "taught.csv")
+    monkeypatch.setattr(small.tables, "FOLDER", tmp_path)
+    monkeypatch.setattr(small.tables, "SCORES", tmp_path / "scores.json")
+    monkeypatch.setattr(small.tables, "LOGS", logs)
+    logs[0].write_text("tokens,seconds,masked,contrast,heldout\n100,1.0,5.0,4.0,6.0\n", encoding="utf-8")
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "scores.json").write_text("{}", encoding="utf-8")
+    lines = [{"step": 1, "tokens": 50, "masked": 4.0, "contrast": 0.0, "told": 0.5, "seconds": 2.0}, {"step": 1, "heldout": {"loss": 5.5}}]
+    (run / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    before = logs[0].read_bytes()
+    small.publish(tmp_path / "lost", run)
+    assert logs[0].read_bytes() == before
+    assert logs[1].read_text(encoding="utf-8").splitlines() == ["tokens,seconds,masked,contrast,told,heldout", "50,2.0,4.0,0.0,0.5,5.5"]
+    assert "what the teacher says" in (tmp_path / "loss.svg").read_text(encoding="utf-8")
+
+
 def scores():
     """Made-up scores of two languages: the model is better than unigrams in both, than the guesser in one."""
 
@@ -179,7 +200,9 @@ def test_every_language_has_a_line(tables):
 
 def test_the_log_tells_how_long_it_was(tables):
     log = [{"tokens": "500000", "seconds": "100", "heldout": "7.5"}, {"tokens": "1500000", "seconds": "3600", "heldout": ""}]
-    assert tables["training"](log).startswith("1.5 M tokens in 1.0 hours, 417 tokens a second, 7.50 nats")
+    assert tables["training"]([log]).startswith("1.5 M tokens in 1.0 hours, 417 tokens a second, 7.50 nats")
+    more = [{"tokens": "300000", "seconds": "1800", "heldout": "7.1"}]
+    assert tables["training"]([log, more]).startswith("1.8 M tokens in 1.5 hours, 333 tokens a second, 7.10 nats")
 
 
 def test_the_model_inside_is_the_one_that_was_measured():

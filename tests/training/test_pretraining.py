@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from accelerate.state import AcceleratorState
+from calibrated import calibrate
 from safetensors import safe_open
 from tales import write
 
@@ -165,6 +166,19 @@ def test_training_goes_on_from_a_checkpoint(straight: Path, write_recipe: Recipe
     before = next(line for line in log(tmp_path / "more") if "masked" in line)["masked"]
     assert before < losses(straight)[0]["masked"]
     assert (made / "tokenizer.json").read_bytes() == (straight / "data" / "tokenizer.json").read_bytes()
+
+
+def test_a_run_goes_on_from_a_model_and_is_taught_by_its_calibration(straight: Path, write_recipe: Recipe, tmp_path: Path) -> None:
+    start = calibrate(Path(shutil.copytree(straight / "model", tmp_path / "start")))
+    lines = f'model = "{start.as_posix()}"\ncolumns = 4'
+    recipe = write_recipe(tmp_path / "run", top=f"[teacher]\n{lines}\n", objective="contrast = 0.0")
+    pretrain(recipe, start=str(start))
+    told = [line["told"] for line in losses(tmp_path / "run")]
+    assert told[-1] < told[0]
+    assert [line["contrast"] for line in losses(tmp_path / "run")] == [0.0] * len(told)
+    calibrate(start, seed=6)
+    with pytest.raises(BadRecipe, match="is another teacher than the run has had"):
+        pretrain(recipe, start=str(start), resume=True)
 
 
 def test_a_second_run_does_not_overwrite_the_first(straight: Path, write_recipe: Recipe) -> None:

@@ -45,7 +45,8 @@ def prepare(recipe: Recipe, start: str | None) -> None:
     if start is not None:
         of: dict[str, Any] = {"weights": _weights_of(start)}
         if recipe.teacher.columns:
-            of |= {"teacher": asdict(recipe.teacher), "rows": teaching.identity(recipe.teacher.model)}
+            rows = teaching.digest(teaching.find(recipe.teacher.model, xlmr.checkpoint.open(start).config))
+            of |= {"teacher": {"rows": rows, "columns": recipe.teacher.columns, "share": recipe.teacher.share}}
         keep(folder / "start", of, lambda partial: _save(_go_on(recipe, start, text), data, partial))
         return
     config = _config(recipe, tokenizer.get_vocab_size())

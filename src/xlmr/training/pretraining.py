@@ -90,6 +90,7 @@ def plan(recipe: Recipe) -> loop.Plan:
     of, steps = recipe.optimiser, max(1, round(recipe.optimiser.tokens / recipe.objective.batch))
     fixed = {k: v for k, v in recipes.dump(recipe).items() if k not in IDENTITY_FREE}
     fixed["optimiser"] = {k: v for k, v in fixed["optimiser"].items() if k != "tokens"}
+    fixed["teacher"] = {k: v for k, v in fixed["teacher"].items() if k != "model"}  # it may lie elsewhere; its rows are in the state
     return loop.Plan(folder=Path(recipe.output), identity=hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest(),
                      steps=steps, size=recipe.objective.batch, warmup=round(of.warmup / recipe.objective.batch),
                      decay=round(of.decay * steps),
@@ -103,6 +104,7 @@ class Pretraining:
         self.recipe, self.encoder, self.device = recipe, encoder, accelerator.device
         of = recipe.objective
         self.teacher = teaching.find(recipe.teacher.model, encoder.config) if recipe.teacher.model else None
+        self.teacher_digest = teaching.digest(self.teacher) if self.teacher else ""
         self.losses = Losses(encoder, of.temperature, of.layer, of.memory, self.teacher.pieces.shape[1] if self.teacher else 0)
         self.model: torch.nn.Module = self.losses
         self.corpus_digest = corpus.digest(data)
@@ -157,12 +159,14 @@ class Pretraining:
 
     def state(self) -> dict[str, Any]:
         """How far the sampler has read, and of what text."""
-        return {"cursors": self.examples.sampler.cursors, "corpus": self.corpus_digest}
+        return {"cursors": self.examples.sampler.cursors, "corpus": self.corpus_digest, "teacher": self.teacher_digest}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Read on from there. Raises BadRecipe where the text is another."""
+        """Read on from there. Raises BadRecipe where the text or the teacher is another."""
         if state["corpus"] != self.corpus_digest:
             raise BadRecipe(f"{Path(self.recipe.output) / 'data'}: not the text that the run has read; put that back, or begin a new run")
+        if state["teacher"] != self.teacher_digest:
+            raise BadRecipe(f"[teacher] model: {self.recipe.teacher.model} is another teacher than the run has had; name that one")
         self.examples.sampler.cursors = list(state["cursors"])
 
 

@@ -7,29 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from calibrated import calibrate
 from test_runs import served
 
 import xlmr
 from xlmr import checkpoint
 from xlmr.checkpoint import attachments
 from xlmr.errors import BadCheckpoint
-from xlmr.heads.calibration import Calibration, Projection, Table, hashes, vector
+from xlmr.heads.calibration import vector
 from xlmr.tasks import calibrations, meanings
 from xlmr.training.finetuning.runs import Tuned
 
 Tune = Callable[..., Tuned]
-SIZE = 8
-
-
-def calibrate(folder: Path, *, states: bool = False) -> Path:
-    """A calibration beside a model, of pieces alone or with the states of its encoder."""
-    opened, dice = checkpoint.open(folder), np.random.default_rng(5)
-    keys = np.unique(np.concatenate(hashes(dice.integers(4, 499, 200), np.zeros(200, int))))
-    rows = [dice.integers(-127, 128, (count, SIZE)).astype(np.int8) for count in (opened.config.vocabulary, len(keys))]
-    projection = Projection(1, np.zeros(32, np.float32), dice.standard_normal((32, SIZE)).astype(np.float32)) if states else None
-    found = Calibration(SIZE, Table(rows[0], keys, rows[1], 0.01), projection)
-    attachments.write(folder, calibrations.NAME, calibrations.pack(found, {}), attachments.fingerprint(opened))
-    return folder
 
 
 @pytest.fixture(scope="module")
