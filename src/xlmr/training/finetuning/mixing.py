@@ -54,7 +54,7 @@ def shares(weights: np.ndarray, total: int) -> list[int]:
     counts = np.floor(exact).astype(int)
     for i in np.argsort(counts - exact, kind="stable")[: total - counts.sum()]:
         counts[i] += 1
-    for i in np.flatnonzero(counts == 0)[: max(0, total - len(counts))]:
+    for i in np.flatnonzero(counts == 0) if total >= len(counts) else ():
         counts[counts.argmax()] -= 1
         counts[i] = 1
     return [int(count) for count in counts]
