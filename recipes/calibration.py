@@ -18,8 +18,7 @@ from languages import MODEL, done
 from xlmr import checkpoint, encoder
 from xlmr.checkpoint import attachments
 from xlmr.checkpoint.attachments import Attachment
-from xlmr.errors import BadCheckpoint
-from xlmr.tasks import calibrations, meanings
+from xlmr.tasks import calibrations
 from xlmr.training import contrast, corpus, fitting, translations
 from xlmr.training.contrast import Settings
 from xlmr.training.recipes import Data
@@ -42,15 +41,6 @@ def fit(model: Path, data: Data) -> Path:
     packed = calibrations.pack(found, measured)
     packed = Attachment(packed.arrays, {**packed.facts, "of": of})
     return attachments.write(model, calibrations.NAME, packed, attachments.fingerprint(opened))
-
-
-def carry(taught_by: Path, model: Path) -> Path:
-    """The calibration that a model was taught by, beside that model: it is of pieces alone, which are the same."""
-    opened, teacher = checkpoint.open(model), checkpoint.open(taught_by)
-    if meanings.calibration_of(teacher) is None:
-        raise BadCheckpoint(f"{taught_by}: its calibration is of its encoder's states, so it cannot go along; fit one for {model}")
-    found = attachments.read(teacher, calibrations.NAME, calibrations.FIT)
-    return attachments.write(model, calibrations.NAME, found, attachments.fingerprint(opened))
 
 
 if __name__ == "__main__":

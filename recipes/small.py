@@ -32,6 +32,7 @@ from tqdm import tqdm
 from xlmr import checkpoint
 from xlmr.checkpoint.folder import CONFIG, TOKENIZER, WEIGHTS
 from xlmr.evaluation import scores
+from xlmr.tasks import calibrations
 from xlmr.training import corpus, pretraining, recipes, states
 from xlmr.training.beginning import CORPUS, HELDOUT
 from xlmr.training.recipes import Recipe
@@ -52,7 +53,7 @@ def main() -> None:
     calibration.fit(begun / "half", first.data)
     train(second, str(begun / "half"))
     halve(folder / "model", folder / "half")
-    calibration.carry(begun / "half", folder / "half")
+    calibrations.carry(checkpoint.open(begun / "half"), folder / "half")
     languages.fit(folder / "half", second.data)
     measure(folder, begun / "static")
     publish(begun, folder)

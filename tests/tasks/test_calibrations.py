@@ -1,13 +1,19 @@
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from calibrated import calibrate
 
+import xlmr
+from xlmr import checkpoint
+from xlmr.checkpoint import attachments
 from xlmr.config import Config
 from xlmr.errors import BadCheckpoint
 from xlmr.heads.calibration import Calibration, Projection, Table
-from xlmr.tasks.calibrations import pack, unpack
+from xlmr.tasks.calibrations import NAME, carry, of_pieces, pack, unpack
 
 CONFIG = Config(vocabulary=9, width=8, layers=2, heads=2, inner=8, positions=9)
 TABLE = Table(np.ones((9, 4), np.int8), np.array([3, 8], np.uint32), np.ones((2, 4), np.int8), 0.5)
@@ -55,3 +61,18 @@ def test_what_does_not_fit_is_refused(facts: dict[str, Any], arrays: dict[str, A
 def test_a_calibration_of_nothing_is_refused() -> None:
     with pytest.raises(BadCheckpoint, match="neither rows of pieces nor a projection"):
         unpack(pack(Calibration(4, None, None), {}), CONFIG)
+
+
+def test_one_of_pieces_alone_goes_along_with_another_encoder(make_checkpoint: Callable[..., Path]) -> None:
+    source, model = calibrate(make_checkpoint()), make_checkpoint(seed=9)
+    assert carry(checkpoint.open(source), model) == attachments.path_of(model, NAME)
+    before, after = (xlmr.load(of, threads=1).embed("le chat") for of in (source, model))
+    np.testing.assert_array_equal(before, after)
+
+
+def test_one_of_the_encoders_states_does_not(make_checkpoint: Callable[..., Path]) -> None:
+    model = make_checkpoint(seed=9)
+    for source in (calibrate(make_checkpoint(), states=True), make_checkpoint()):
+        opened = checkpoint.open(source)
+        assert (of_pieces(opened), carry(opened, model)) == (None, None)
+    assert not attachments.names(model)

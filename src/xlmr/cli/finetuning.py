@@ -49,7 +49,7 @@ LEARNING = (
                  help="Leave this of the encoder as it is, of layers the first N."),
     click.option("--lora", is_flag=True, help="Adapters learn in place of the encoder, and are added to it in the end (extra: lora)."),
     click.option("--lora-rank", type=click.IntRange(1), metavar="N", help=f"Theirs.  [default: {RANK}]"),
-    click.option("--checkpointing", is_flag=True, help="Less memory, a third more time: what layers made is worked out again."),
+    click.option("--checkpointing", is_flag=True, help="Less memory, more time: what layers made is worked out again."),
     click.option("--precision", type=click.Choice(["no", "bf16"]), default="no", show_default=True, help="Of the arithmetic; no: float32."),
     click.option("--temperature", type=float, default=1.0, show_default=True, metavar="T",
                  help="Mix languages by their numbers of examples to the power of 1/T; 1 as they are, 5 nearly alike."),

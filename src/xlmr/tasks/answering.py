@@ -23,7 +23,6 @@ from xlmr.heads import classes, extraction
 from xlmr.limits import TOP, whole
 from xlmr.tasks import answers, extractors, hidden
 from xlmr.tasks.answers import Pair
-from xlmr.tasks.extractors import Extractor
 from xlmr.tokenizer import Tokenizer
 
 LONGEST = 384
@@ -160,7 +159,8 @@ def extractor(
     def found(batch: list[Question]) -> list[list[Answer]]:
         rows = [window.ids for question in batch for window in question.windows]
         logits = hidden.last(encoder, rows, lambda states: hidden.finite(classes.linear(of.weights, states)))
-        return [ranked(of, question.context, [_seen(window, next(logits)) for window in question.windows], top) for question in batch]
+        seen = ([with_logits(window, next(logits)) for window in question.windows] for question in batch)
+        return [ranked(question.context, windows, of.longest, of.threshold, top) for question, windows in zip(batch, seen, strict=True)]
 
     return lambda pairs: answers.each(pairs, prepare, found)
 
@@ -190,22 +190,22 @@ def windows(tokenizer: Tokenizer, question: str, context: str, longest: int = LO
     ]
 
 
-def ranked(of: Extractor, context: str, seen: list[extraction.Window], top: int) -> list[Answer]:
+def ranked(context: str, seen: list[extraction.Window], longest: int, threshold: float, top: int = 1) -> list[Answer]:
     """The `top` best answers in a context, or that there is none among them, from what the head says of its windows."""
-    spans = extraction.merge(seen, of.longest, max(top, LOOKED_AT))
-    null = extraction.null_score(seen) if of.threshold < inf or not spans else -inf
+    spans = extraction.merge(seen, longest, max(top, LOOKED_AT))
+    null = extraction.null_score(seen) if threshold < inf or not spans else -inf
     shares = extraction.probabilities(spans, null).tolist()
     none = Answer(None, None, None, shares.pop())
     found = [Answer(context[span.start : span.end], span.start, span.end, share) for span, share in zip(spans, shares, strict=True)]
-    if not spans or null - spans[0].score > of.threshold:
+    if not spans or null - spans[0].score > threshold:
         found.insert(0, none)
     elif null > -inf:
         found.insert(1 + sum(span.score >= null for span in spans[1:]), none)
     return found[:top]
 
 
-def _seen(window: Window, logits: np.ndarray) -> extraction.Window:
-    """A window and its logits, `[tokens, 2]`."""
+def with_logits(window: Window, logits: np.ndarray) -> extraction.Window:
+    """A window and what the head says of it, `[tokens, 2]`."""
     allowed = np.zeros(len(window.ids), bool)
     allowed[window.first : window.last] = True
     return extraction.Window(logits[:, 0], logits[:, 1], allowed, np.array(window.offsets))

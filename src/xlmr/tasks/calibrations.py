@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from xlmr import files
-from xlmr.checkpoint import attachments
+from xlmr import checkpoint, files
+from xlmr.checkpoint import Checkpoint, attachments
 from xlmr.checkpoint.attachments import Attachment
 from xlmr.config import Config
 from xlmr.encoder import Encoder
@@ -26,6 +27,27 @@ COARSEST = 1_000_000
 def find(encoder: Encoder) -> Calibration | None:
     """The calibration of a model, None where it has none. Raises BadCheckpoint where it is broken, or another encoder's."""
     return encoder.attachments.find(NAME, FIT, lambda found: unpack(found, encoder.config)) if encoder.attachments else None
+
+
+def of_pieces(model: Checkpoint) -> Calibration | None:
+    """A checkpoint's calibration, where it has one of pieces alone, which fits any encoder of the same pieces; else None.
+
+    Raises BadCheckpoint where it is broken or another encoder's.
+    """
+    if NAME not in attachments.names(model.folder):
+        return None
+    found = unpack(attachments.read(model, NAME, FIT), model.config)
+    return found if found.states is None else None
+
+
+def carry(source: Checkpoint, to: Path) -> Path | None:
+    """Put a checkpoint's calibration, where it is of pieces alone, beside a model in a folder, which has the same pieces.
+
+    Gives its file, None where there is nothing to put. Raises BadCheckpoint where it is broken or another encoder's.
+    """
+    if of_pieces(source) is None:
+        return None
+    return attachments.write(to, NAME, attachments.read(source, NAME, FIT), attachments.fingerprint(checkpoint.open(to)))
 
 
 def check_size(config: Config, size: int, sequences: int) -> None:

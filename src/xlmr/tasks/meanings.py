@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xlmr.checkpoint import Checkpoint, attachments
+from xlmr.checkpoint import attachments
 from xlmr.checkpoint.attachments import Attachment
 from xlmr.config import Config
 from xlmr.encoder import Encoder
@@ -47,14 +47,6 @@ class Meaning:
 def vector(of: Calibration, ids: np.ndarray, config: Config) -> np.ndarray:
     """The calibrated vector of a text, or of a pair, from its ids, int64, `<s>` and `</s>` among them: float32 `[size]`."""
     return calibration.vector(of, ids[(ids != config.bos_id) & (ids != config.eos_id)], None)
-
-
-def calibration_of(model: Checkpoint) -> Calibration | None:
-    """A model's calibration, where it has one of pieces alone. Raises BadCheckpoint where it is broken or another encoder's."""
-    if calibrations.NAME not in attachments.names(model.folder):
-        return None
-    found = calibrations.unpack(attachments.read(model, calibrations.NAME, calibrations.FIT), model.config)
-    return found if found.states is None else None
 
 
 def find(encoder: Encoder, labels: int) -> Meaning | None:

@@ -16,14 +16,14 @@ from xlmr.checkpoint import TaskHead, attachments
 from xlmr.checkpoint.attachments import Attachment
 from xlmr.encoder import Encoder
 from xlmr.errors import BadCheckpoint
-from xlmr.heads import iob
+from xlmr.heads import crf, iob
 from xlmr.heads.crf import Constraints, Crf
 from xlmr.tasks import tuned
 
 NAME = "tagging"
 FIT = "xlmr finetune tag --train FILE --dev FILE --output DIR"
 WHERE = f"{NAME}{attachments.SUFFIX}"
-POOLINGS = ("first", "mean")
+FIRST, MEAN = POOLINGS = ("first", "mean")
 """Where a word's state comes from: its first piece, or all of them, each by its share in the word."""
 
 
@@ -42,26 +42,30 @@ class Tagger:
     marks_spans: bool
     """Whether the labels are of IOB, so that there are entities."""
 
+    @property
+    def field(self) -> Crf | None:
+        """With which the likeliest tags are looked for as a whole; None where each word has its own likeliest."""
+        return crf.independent(len(self.labels)) if self.crf is None and self.allowed is not None else self.crf
+
 
 def find(encoder: Encoder) -> Tagger:
     """The tagger of a model. Raises BadCheckpoint where it has none, or its attachment is broken or of another encoder."""
 
     def make(head: TaskHead, weights: Mapping[str, np.ndarray]) -> Tagger:
         stored = encoder.attachments.find(NAME, FIT, lambda found: unpack(found, len(head.labels))) if encoder.attachments else None
-        pooling, crf = stored or (POOLINGS[0], None)
-        return tagger(head.labels, weights, pooling, crf)
+        return tagger(head.labels, weights, *(stored or (FIRST, None)))
 
     return tuned.find(encoder, tuned.TAGGING, make)
 
 
-def tagger(labels: tuple[str, ...], weights: Mapping[str, np.ndarray], pooling: str, crf: Crf | None) -> Tagger:
+def tagger(labels: tuple[str, ...], weights: Mapping[str, np.ndarray], pooling: str, chain: Crf | None) -> Tagger:
     """A tagger of its parts; `weights` are the head's, by our names (`task.*`)."""
-    return Tagger(tuned.plain(weights), labels, pooling, crf, iob.constraints(labels), iob.is_iob(labels))
+    return Tagger(tuned.plain(weights), labels, pooling, chain, iob.constraints(labels), iob.is_iob(labels))
 
 
-def pack(pooling: str, crf: Crf | None) -> Attachment:
+def pack(pooling: str, chain: Crf | None) -> Attachment:
     """What is kept beside a head that was learnt with words pooled so, and perhaps with a conditional random field."""
-    arrays = {} if crf is None else {"transitions": crf.transitions, "start": crf.start, "end": crf.end}
+    arrays = {} if chain is None else {"transitions": chain.transitions, "start": chain.start, "end": chain.end}
     return Attachment({name: values.astype(np.float32) for name, values in arrays.items()}, {"words": pooling})
 
 

@@ -149,13 +149,14 @@ def encode(tokenizer: Tokenizer, text: str, places: Sequence[tuple[int, int]]) -
 def decode(of: Tagger, states: np.ndarray) -> tuple[list[str], list[float]]:
     """The tags of some words and the probability of each, from their states, float32 `[words, width]`."""
     emissions = hidden.finite(classes.linear(of.weights, states))
-    if of.crf is None and of.allowed is None:
-        shares = classes.softmax(emissions)
-        path = shares.argmax(-1) if len(shares) else np.zeros(0, np.int64)
-    else:
-        field = of.crf or crf.independent(len(of.labels))
-        path, shares = crf.viterbi(field, emissions, of.allowed), crf.marginals(field, emissions, of.allowed)
+    field, path = of.field, likeliest(of, emissions)
+    shares = classes.softmax(emissions) if field is None else crf.marginals(field, emissions, of.allowed)
     return [of.labels[i] for i in path], shares[np.arange(len(path)), path].tolist()
+
+
+def likeliest(of: Tagger, emissions: np.ndarray) -> np.ndarray:
+    """The numbers of the tags of some words, int64 `[words]`, from their emissions, float32 `[words, labels]`."""
+    return emissions.argmax(-1) if of.field is None else crf.viterbi(of.field, emissions, of.allowed)
 
 
 def _written(words: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:

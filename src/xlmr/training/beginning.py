@@ -21,6 +21,7 @@ import xlmr.tokenizer
 from xlmr.checkpoint.folder import TOKENIZER
 from xlmr.config import Config
 from xlmr.errors import BadCheckpoint, BadRecipe
+from xlmr.heads.calibration import Table
 from xlmr.runtimes.torch import Encoder, build, export, load
 from xlmr.tokenizer import from_sentencepiece
 from xlmr.training import corpus, loop, neighbours, static, teaching, vocabulary
@@ -44,10 +45,11 @@ def prepare(recipe: Recipe, start: str | None) -> None:
     seeds = {"corpus": corpus.digest(text), "seed": recipe.seed}
     if start is not None:
         of: dict[str, Any] = {"weights": _weights_of(start)}
-        if recipe.teacher.columns:
-            rows = teaching.digest(teaching.find(recipe.teacher.model, xlmr.checkpoint.open(start).config))
+        taught_by = teaching.find(recipe.teacher.model, xlmr.checkpoint.open(start).config) if recipe.teacher.columns else None
+        if taught_by is not None:
+            rows = teaching.digest(taught_by)
             of |= {"teacher": {"rows": rows, "columns": recipe.teacher.columns, "share": recipe.teacher.share}}
-        keep(folder / "start", of, lambda partial: _save(_go_on(recipe, start, text), data, partial))
+        keep(folder / "start", of, lambda partial: _save(_go_on(recipe, start, taught_by, text), data, partial))
         return
     config = _config(recipe, tokenizer.get_vocab_size())
     of = seeds | {"config": asdict(config), "static": {**asdict(recipe.static), "languages": None}}
@@ -155,12 +157,12 @@ def _vocabulary(recipe: Recipe, start: str | None, train: list[Line]) -> bytes:
 # -- weights --
 
 
-def _go_on(recipe: Recipe, start: str, text: Corpus) -> Encoder:
+def _go_on(recipe: Recipe, start: str, taught_by: Table | None, text: Corpus) -> Encoder:
     """A checkpoint, perhaps with its teacher's rows in some columns of its table."""
     encoder = load(xlmr.checkpoint.open(start))
-    if recipe.teacher.columns:
+    if taught_by is not None:
         counts = np.bincount(text.tokens, minlength=encoder.config.vocabulary)
-        teaching.seat(encoder, teaching.find(recipe.teacher.model, encoder.config), counts, recipe.teacher.columns, recipe.teacher.share)
+        teaching.seat(encoder, taught_by, counts, recipe.teacher.columns, recipe.teacher.share)
     return encoder
 
 

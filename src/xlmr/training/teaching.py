@@ -15,7 +15,6 @@ import numpy as np
 import torch
 
 import xlmr.checkpoint
-from xlmr.checkpoint import attachments
 from xlmr.config import Config
 from xlmr.errors import BadRecipe
 from xlmr.heads import calibration
@@ -29,12 +28,11 @@ from xlmr.training.examples import Batch
 def find(model: str, config: Config) -> Table:
     """The rows of the calibration that lies beside a model, for an encoder with the same vocabulary.
 
-    Raises BadRecipe where there is none, or it is of other pieces or needs the states of its own encoder.
+    Raises BadRecipe where there is none of pieces alone, or it is of other pieces; BadCheckpoint where it is broken.
     """
-    opened = xlmr.checkpoint.open(model)
-    found = calibrations.unpack(attachments.read(opened, calibrations.NAME, calibrations.FIT), opened.config)
-    if found.table is None or found.states is not None:
-        raise BadRecipe(f"[teacher] model: the calibration of {model} needs the states of its encoder; wanted one of pieces alone")
+    found = calibrations.of_pieces(xlmr.checkpoint.open(model))
+    if found is None or found.table is None:
+        raise BadRecipe(f"[teacher] model: {model} has no calibration of pieces alone beside it; fit one: {calibrations.FIT}")
     if len(found.table.pieces) != config.vocabulary:
         raise BadRecipe(
             f"[teacher] model: the calibration of {model} has {len(found.table.pieces):,} pieces, the run {config.vocabulary:,}"
@@ -64,7 +62,7 @@ def seat(encoder: Encoder, of: Table, counts: np.ndarray, columns: int, share: f
     """Put the teacher's rows into a table of pieces: their `columns` principal directions, in place of those of the table and the
     positions that vary least, with that share of the table's variance. `counts` `[vocabulary]` says how common each piece is.
 
-    Predictions are worse at once, and good again after a million tokens.
+    Predictions are worse at once; most of what they lose comes back as the encoder learns on.
     """
     words = encoder.embeddings.words.weight
     table, weights = words.double().numpy(), np.sqrt(counts) / np.sqrt(counts).sum()

@@ -113,7 +113,7 @@ def predicted(of: Answering, example: Asked, starts: dict[int, float]) -> list[s
         logits = np.full(len(row.ids), -5.0)
         for token, value in starts.items():
             logits[token] = value
-        windows.append(answers.Window(logits, logits, row.goal.allowed, row.goal.places))
+        windows.append(answering.with_logits(row.goal.window, np.stack([logits, logits], 1)))
     return of.join(torch.nn.Identity(), [example], rows, windows)
 
 

@@ -34,7 +34,7 @@ def prepare(tiny: Path, tmp_path: Path) -> Prepare:
             path = tmp_path / f"{name}.{SUFFIX[task]}"
             path.write_text(content or "", encoding="utf-8")
             sources.append([f"en={path}"] if content is not None else [])
-        return subjects.prepare(opened.config, tokenizers.open(tiny), *sources, Settings(task=task, **chosen))
+        return subjects.prepare(opened, tokenizers.open(tiny), *sources, Settings(task=task, **chosen))
 
     return make
 
@@ -78,10 +78,10 @@ def test_a_regression_wants_numbers(prepare: Prepare) -> None:
 def test_a_file_that_is_not_there_is_told(tiny: Path, tmp_path: Path) -> None:
     for task in GOOD:
         with pytest.raises(BadInput, match="missing"):
-            subjects.prepare(checkpoint.open(tiny).config, tokenizers.open(tiny), [str(tmp_path / f"missing.{SUFFIX[task]}")], [],
+            subjects.prepare(checkpoint.open(tiny), tokenizers.open(tiny), [str(tmp_path / f"missing.{SUFFIX[task]}")], [],
                              Settings(task=task))  # fmt: skip
     with pytest.raises(BadInput, match="no examples to learn from; name at least one file"):
-        subjects.prepare(checkpoint.open(tiny).config, tokenizers.open(tiny), [], [], Settings(task="tag"))
+        subjects.prepare(checkpoint.open(tiny), tokenizers.open(tiny), [], [], Settings(task="tag"))
 
 
 def test_what_was_read_is_counted(prepare: Prepare) -> None:

@@ -15,7 +15,6 @@ from xlmr.config import Config
 from xlmr.evaluation import scoring
 from xlmr.evaluation.reports import Scored
 from xlmr.examples import Asked
-from xlmr.heads import extraction
 from xlmr.heads.extraction import Window
 from xlmr.tasks import answering, extractors
 from xlmr.tokenizer import Tokenizer
@@ -33,10 +32,7 @@ class Goal:
     start: int
     """The answer's first token, and its last; both `NONE` where the window has no answer."""
     end: int
-    allowed: np.ndarray
-    """bool `[tokens]`: those of the context."""
-    places: np.ndarray
-    """int `[tokens, 2]`: start and end of each in the context."""
+    window: answering.Window
 
 
 class Head(nn.Module):
@@ -80,9 +76,7 @@ class Answering:
         windows = answering.windows(self.tokenizer, of.question, of.context, longest, stride)
         spans = _spans(windows, of.answers[0]) if of.answers else [(NONE, NONE)] * len(windows)
         for window, (start, end) in zip(windows, spans, strict=True):
-            allowed = np.zeros(len(window.ids), bool)
-            allowed[window.first : window.last] = True
-            yield Row(np.array(window.ids, np.int64), example, Goal(start, end, allowed, np.array(window.offsets, np.int64)))
+            yield Row(np.array(window.ids, np.int64), example, Goal(start, end, window))
 
     def loss(self, head: nn.Module, states: Tensor, given: Given[Goal]) -> Tensor:
         """The mean of the two cross-entropies over each window's tokens (Devlin et al. 2019, section 4.2), summed over windows."""
@@ -95,20 +89,14 @@ class Answering:
         """The logits of each window."""
         found = head(states).cpu().numpy()
         parts = np.split(found, np.cumsum(given.lengths)[:-1])
-        return [Window(of[:, 0], of[:, 1], goal.allowed, goal.places) for of, goal in zip(parts, given.goals, strict=True)]
+        return [answering.with_logits(goal.window, of) for of, goal in zip(parts, given.goals, strict=True)]
 
     def join(self, head: nn.Module, examples: Sequence[Asked], rows: Sequence[Row[Goal]], predicted: Sequence[Window]) -> list[str | None]:
         """The likeliest answer of each, from all windows of its context, or that there is none."""
         windows: list[list[Window]] = [[] for _ in examples]
         for row, window in zip(rows, predicted, strict=True):
             windows[row.example].append(window)
-        return [self._said(of, held) for of, held in zip(examples, windows, strict=True)]
-
-    def _said(self, of: Asked, windows: Sequence[Window]) -> str | None:
-        found = extraction.merge(windows, self.span)
-        if not found or extraction.null_score(windows) - found[0].score > self.threshold:
-            return None
-        return of.context[found[0].start : found[0].end]
+        return [answering.ranked(of.context, held, self.span, self.threshold)[0].answer for of, held in zip(examples, windows, strict=True)]
 
     def score(self, examples: Sequence[Asked], predictions: Sequence[str | None]) -> Scored:
         """F1 of words, by the rules of each language."""

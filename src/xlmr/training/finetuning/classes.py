@@ -41,6 +41,16 @@ class Goal:
     """Its calibrated vector, float32 `[size]`, where that is learnt from too."""
 
 
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """That a text's calibrated vector is learnt from too."""
+
+    calibration: Calibration
+    """Of pieces alone."""
+    examples: int
+    """Of which it is learnt: the fewer, the more the prior of the weights counts."""
+
+
 class Head(nn.Module):
     """Hugging Face's: the state of `<s>`, a dense layer, tanh, and the outputs; and perhaps one of calibrated vectors."""
 
@@ -66,18 +76,16 @@ class Classification:
 
     def __init__(
         self, tokenizer: Tokenizer, config: Config, lengths: Lengths, problem: str, labels: Sequence[str], *,
-        weights: np.ndarray | None = None, calibration: Calibration | None = None,
+        weights: np.ndarray | None = None, vectors: Vectors | None = None,
     ) -> None:  # fmt: skip
-        """`weights` `[labels]` says what an example of each label counts for in the loss; with a `calibration`, of pieces alone, its
-        vectors are learnt from too."""
+        """`weights` `[labels]` says what an example of each label counts for in the loss."""
         self.tokenizer, self.config, self.lengths, self.problem, self.labels = tokenizer, config, lengths, problem, tuple(labels)
         self._index = {label: i for i, label in enumerate(labels)}
-        self._weights, self._calibration = weights, calibration
-        self._learnt = 1
+        self._weights, self._vectors = weights, vectors
 
     def head(self, config: Config, dropout: float) -> Head:
         """A new head."""
-        head = Head(config.width, len(self.labels), dropout, None if self._calibration is None else self._calibration.size)
+        head = Head(config.width, len(self.labels), dropout, None if self._vectors is None else self._vectors.calibration.size)
         lessons.initialise(head, config.init_std)
         return head
 
@@ -87,11 +95,9 @@ class Classification:
 
         def make(number: int, of: Classified) -> list[Row[Goal]]:
             ids = np.array(classification.row(self.tokenizer, of.text, of.pair, longest), np.int64)
-            vector = None if self._calibration is None else meanings.vector(self._calibration, ids, self.config)
+            vector = None if self._vectors is None else meanings.vector(self._vectors.calibration, ids, self.config)
             return [Row(ids, number, Goal(self._wanted(of), vector), self._weight(of))]
 
-        if not served:
-            self._learnt = len(examples)
         return lessons.each(examples, make)
 
     def loss(self, head: nn.Module, states: Tensor, given: Given[Goal]) -> Tensor:
@@ -101,8 +107,8 @@ class Classification:
         found = head(states.index_select(0, given.begins)).float()
         wanted = torch.from_numpy(np.stack([goal.wanted for goal in given.goals])).to(found.device)
         loss = self._loss(found, wanted)
-        if head.meaning is not None:
-            prior = head.meaning.weight.square().sum() / 2 * (len(wanted) / self._learnt)
+        if head.meaning is not None and self._vectors is not None:
+            prior = head.meaning.weight.square().sum() / 2 * (len(wanted) / self._vectors.examples)
             loss = loss + self._loss(head.meaning(_vectors(given, found)).float(), wanted) + prior
         return loss
 

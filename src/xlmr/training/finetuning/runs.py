@@ -27,7 +27,7 @@ from xlmr.checkpoint.folder import CONFIG, TOKENIZER
 from xlmr.errors import BadInput, BadRecipe
 from xlmr.evaluation import reports
 from xlmr.runtimes.torch import Encoder, Layer, export, load
-from xlmr.tasks import calibrations, meanings
+from xlmr.tasks import calibrations
 from xlmr.tokenizer import from_sentencepiece
 from xlmr.training import boards, loop, states
 from xlmr.training.finetuning import adapters, growth, keeping, lessons, pieces, subjects
@@ -91,8 +91,7 @@ def run(
         raise BadRecipe(f"patience is {settings.patience}, and there are no development data by which the score could become better")
     check_output(output, resume=resume)
     opened = checkpoint.open(model["source"], revision=model["revision"])
-    calibration = meanings.calibration_of(opened)
-    subject = subjects.prepare(opened.config, tokenizers.open(opened.folder), train, dev, settings, calibration=calibration)
+    subject = subjects.prepare(opened, tokenizers.open(opened.folder), train, dev, settings)
     one = GradientAccumulationPlugin(num_steps=1)  # the parts are ours; what `accelerate launch` is set to divides nothing
     once = DistributedDataParallelKwargs(broadcast_buffers=False)  # the table's rows that do not learn are alike from the start
     accelerator = Accelerator(mixed_precision=settings.precision, gradient_accumulation_plugin=one, kwargs_handlers=[once])
@@ -259,10 +258,12 @@ class FineTuning:
         alone, which fit any encoder. Gives those that were left out."""
         before, after = (attachments.fingerprint(of) for of in (self.opened, checkpoint.open(partial)))
         fitted = [name for name in attachments.names(self.opened.folder) if name not in attachments.OF_HEADS]
-        fits = {name for name in fitted if before == after or (name == calibrations.NAME and meanings.calibration_of(self.opened))}
-        for name in fits:
+        if before != after:
+            carried = calibrations.NAME if calibrations.carry(self.opened, partial) else None
+            return tuple(name for name in fitted if name != carried)
+        for name in fitted:
             attachments.write(partial, name, attachments.read(self.opened, name, calibrations.FIT), after)
-        return tuple(name for name in fitted if name not in fits)
+        return ()
 
     def _tokenizer(self) -> Path:
         """The model's `tokenizer.json`, made of its `sentencepiece.bpe.model` where it has none."""

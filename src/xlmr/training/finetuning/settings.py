@@ -9,6 +9,10 @@ from dataclasses import asdict, dataclass
 from math import isfinite
 
 from xlmr.errors import BadRecipe
+from xlmr.heads.classes import PROBLEMS, SINGLE
+from xlmr.tasks.answering import STRIDE
+from xlmr.tasks.extractors import LONGEST
+from xlmr.tasks.taggers import FIRST, POOLINGS
 from xlmr.training.finetuning.keeping import BEST, KEEP
 
 CLASSIFY, TAG, ANSWER = "classify", "tag", "answer"
@@ -47,7 +51,7 @@ class Settings:
     lora: int = 0
     """Rank of the adapters that learn instead of the encoder (Hu et al. 2022); 0: none."""
     checkpointing: bool = False
-    """Work the layers out again for the gradient instead of keeping what they made: half the memory, a third more time."""
+    """Work the layers out again for the gradient instead of keeping what they made: less memory, more time."""
     precision: str = "no"
     """`no` (fp32) or `bf16`."""
     temperature: float = 1.0
@@ -59,21 +63,21 @@ class Settings:
     measurements: int = MEASUREMENTS
     """On the development data, about; evenly over the run, and at its end."""
     seed: int = 1
-    problem: str = "single_label_classification"
+    problem: str = SINGLE
     """Of classification, as Hugging Face names it."""
     vectors: bool = True
     """Whether a classification learns from a text's calibrated vector too, where the model has a calibration of pieces alone."""
     balanced: bool = False
     """Whether each label counts alike, however many examples it has."""
-    words: str = "first"
+    words: str = FIRST
     """Whose state is a word's: its first piece's, or the mean of all."""
     chain: bool = False
     """Whether a CRF is learnt on top."""
     longest: int | None = None
     """Tokens of a row; None: what the model takes, of answers 384."""
-    stride: int = 128
+    stride: int = STRIDE
     """Tokens by which windows of a context overlap."""
-    span: int = 30
+    span: int = LONGEST
     """Tokens of an answer, at most."""
 
     def identity(self, data: Sequence[object]) -> str:
@@ -111,8 +115,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "task": (CLASSIFY, TAG, ANSWER),
     "precision": ("no", "bf16"),
     "keep": KEEP,
-    "words": ("first", "mean"),
-    "problem": ("single_label_classification", "multi_label_classification", "regression"),
+    "words": POOLINGS,
+    "problem": tuple(PROBLEMS),
 }
 
 
@@ -127,5 +131,5 @@ def check(settings: Settings) -> None:
             raise BadRecipe(f"{name} is {value}, wanted {wanted}")
     if settings.lora and settings.freeze != "0":
         raise BadRecipe(f"freeze is {settings.freeze!r} beside lora: adapters leave the whole encoder frozen; choose one")
-    if settings.balanced and settings.problem != CHOICES["problem"][0]:
+    if settings.balanced and settings.problem != SINGLE:
         raise BadRecipe(f"balanced weights are for one label of several, and the problem is {settings.problem!r}")

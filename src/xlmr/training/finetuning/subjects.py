@@ -9,18 +9,17 @@ from dataclasses import astuple, dataclass
 from math import inf
 from typing import Any
 
-from xlmr.config import Config
+from xlmr.checkpoint import Checkpoint
 from xlmr.errors import BadInput
 from xlmr.examples import Asked, Classified, Example, Tagged, read_asked, read_classified, read_tagged
 from xlmr.examples import labels as labels_of
 from xlmr.heads import iob
-from xlmr.heads.calibration import Calibration
 from xlmr.heads.classes import MULTI, REGRESSION
-from xlmr.tasks import answering, extractors
+from xlmr.tasks import answering, calibrations, extractors
 from xlmr.tokenizer import Tokenizer
 from xlmr.training.finetuning import classes
 from xlmr.training.finetuning.answers import Answering
-from xlmr.training.finetuning.classes import Classification
+from xlmr.training.finetuning.classes import Classification, Vectors
 from xlmr.training.finetuning.lessons import Lengths, Lesson
 from xlmr.training.finetuning.settings import ANSWER, CLASSIFY, TAG, Settings
 from xlmr.training.finetuning.tags import Tagging
@@ -46,28 +45,25 @@ class Subject:
 class Material:
     """What every lesson is made with."""
 
-    config: Config
+    model: Checkpoint
     tokenizer: Tokenizer
     lengths: Lengths
-    calibration: Calibration | None
-    """The model's, where it has one of pieces alone."""
 
 
-def prepare(
-    config: Config, tokenizer: Tokenizer, train: Sequence[str], dev: Sequence[str], settings: Settings, *,
-    calibration: Calibration | None = None,
-) -> Subject:  # fmt: skip
+def prepare(model: Checkpoint, tokenizer: Tokenizer, train: Sequence[str], dev: Sequence[str], settings: Settings) -> Subject:
     """Read the examples of some sources, `FILE` or `LANG=FILE` each, and find out what there is to learn.
 
-    Raises BadInput where there is nothing to learn or to learn from, BadLine, with file and line, where an example is not as it must be.
+    Raises BadInput where there is nothing to learn or to learn from, BadLine, with file and line, where an example is not as it must be,
+    BadCheckpoint where the model's calibration is broken.
     """
     read, teach = TASKS[settings.task]
     if not train:
         raise BadInput("no examples to learn from; name at least one file")
     learnt, asked = ([example for source in sources for example in read(source, settings)] for sources in (train, dev))
-    served = min(config.longest, answering.LONGEST) if settings.task == ANSWER else config.longest
-    lengths = Lengths(min(config.longest, settings.longest or served), served)
-    lesson = teach(Material(config, tokenizer, lengths, calibration), learnt, asked, settings)
+    longest = model.config.longest
+    served = min(longest, answering.LONGEST) if settings.task == ANSWER else longest
+    lengths = Lengths(min(longest, settings.longest or served), served)
+    lesson = teach(Material(model, tokenizer, lengths), learnt, asked, settings)
     digest = hashlib.sha256()
     for example in (*learnt, None, *asked):
         digest.update(repr(example and astuple(example)[:-1]).encode())
@@ -95,8 +91,9 @@ def _classification(of: Material, train: Sequence[Classified], dev: Sequence[Cla
             labels_of.check(example, labels)
     weights = classes.balanced(train, labels) if settings.balanced else None
     alone = settings.problem != REGRESSION and not any(example.pair is not None for example in train)
-    calibration = of.calibration if settings.vectors and alone else None
-    return Classification(of.tokenizer, of.config, of.lengths, settings.problem, labels, weights=weights, calibration=calibration)
+    calibration = calibrations.of_pieces(of.model) if settings.vectors and alone else None
+    vectors = None if calibration is None else Vectors(calibration, len(train))
+    return Classification(of.tokenizer, of.model.config, of.lengths, settings.problem, labels, weights=weights, vectors=vectors)
 
 
 # -- tagging --

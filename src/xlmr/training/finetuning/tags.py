@@ -16,7 +16,6 @@ from xlmr.config import Config
 from xlmr.evaluation import scoring
 from xlmr.evaluation.reports import Scored
 from xlmr.examples import Tagged
-from xlmr.heads import crf, iob
 from xlmr.heads.crf import Crf
 from xlmr.heads.pieces import Word
 from xlmr.tasks import contexts, taggers, tagging
@@ -25,8 +24,6 @@ from xlmr.tokenizer import Tokenizer
 from xlmr.training.finetuning import lessons
 from xlmr.training.finetuning.chains import Chain
 from xlmr.training.finetuning.lessons import Given, Lengths, Row
-
-FIRST, MEAN = taggers.POOLINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +61,9 @@ class Tagging:
     architecture = "XLMRobertaForTokenClassification"
     problem = ""
 
-    def __init__(self, tokenizer: Tokenizer, lengths: Lengths, labels: Sequence[str], *, words: str = FIRST, chain: bool = False) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, lengths: Lengths, labels: Sequence[str], *, words: str = taggers.FIRST, chain: bool = False
+    ) -> None:
         """`words` says whose state a word's is: its first piece's or the mean of them; `chain` learns a CRF."""
         self.tokenizer, self.lengths, self.labels, self.words, self.chain = tokenizer, lengths, tuple(labels), words, chain
         self._index = {label: i for i, label in enumerate(self.labels)}
@@ -95,7 +94,7 @@ class Tagging:
         tokens, of, shares = list[int](), list[int](), list[float]()
         for number, word in enumerate(words):
             held = [(piece, share) for piece, share in zip(word.pieces, word.shares, strict=True) if window.begin <= piece < window.end]
-            held = [(held[0][0], 1.0)] if held and self.words == FIRST else held
+            held = [(held[0][0], 1.0)] if held and self.words == taggers.FIRST else held
             total = sum(share for _, share in held)
             tokens += [piece - window.begin + 1 for piece, _ in held]
             of += [number] * len(held)
@@ -127,10 +126,8 @@ class Tagging:
         held: list[list[np.ndarray]] = [[] for _ in examples]
         for row, emissions in zip(rows, predicted, strict=True):
             held[row.example].append(emissions)
-        chain, allowed = _numpy(head.chain), iob.constraints(self.labels)
-        field = chain or (allowed and crf.independent(len(self.labels)))
-        whole = (np.concatenate(of) for of in held)
-        return [[self.labels[i] for i in (crf.viterbi(field, of, allowed) if field else of.argmax(1))] for of in whole]
+        tagger = taggers.tagger(self.labels, self.weights(head), self.words, _numpy(head.chain))
+        return [[self.labels[i] for i in tagging.likeliest(tagger, np.concatenate(of))] for of in held]
 
     def score(self, examples: Sequence[Tagged], predictions: Sequence[Sequence[str]]) -> Scored:
         """F1 of spans; of other tags accuracy."""
