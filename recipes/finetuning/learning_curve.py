@@ -23,8 +23,12 @@ import parts_of_speech
 import topics
 from experiments import RANDOM, SMALL, Experiment, Part, Results, main, minutes, scores
 
+from xlmr.training.finetuning import growth
+
 COUNTS = (10, 30, 100, 300, None)
 SEEDS = (1, 2, 3)
+WHOLE = {"freeze": growth.NOTHING}
+"""All learns: random embeddings that stay as they are would be worth nothing."""
 PICTURE = Path(__file__).with_name("learning_curve.svg")
 ENGLISH = "English"
 LINES = {SMALL: ("the small model", "#4477aa"), RANDOM: ("the same from random weights", "#cc6677")}
@@ -49,7 +53,7 @@ class Task:
         return tuple(
             Experiment(
                 name=self.name(start, count), task=self.task, train=(Part(self.train.source, self.train.language, 0, count),),
-                dev={ENGLISH: self.dev}, start=start, seeds=SEEDS,
+                dev={ENGLISH: self.dev}, start=start, seeds=SEEDS, settings=WHOLE,
             )
             for start in (SMALL, RANDOM)
             for count in COUNTS

@@ -2,7 +2,7 @@
 
     python recipes/finetuning/parts_of_speech.py
 
-Measured: –
+Measured: 3.1 minutes; English 89.0, mean 49.6, Wolof 32.9
 
 That is on two cores. Accuracy of words; the mean is that of those of XTREME's 33 languages that are among the data, English too. Wolof the
 model was never pretrained on.

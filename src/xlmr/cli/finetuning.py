@@ -44,8 +44,8 @@ LEARNING = (
                  help="A layer's rate as a share of that of the layer above."),
     click.option("--warmup", type=float, default=0.1, show_default=True, metavar="X", help="Share of the steps in which the rate rises."),
     click.option("--decay", type=float, default=0.01, show_default=True, metavar="X", help="Of weights (AdamW)."),
-    click.option("--dropout", type=float, metavar="X", help="In the encoder and the head.  [default: the model's]"),
-    click.option("--freeze", default="0", show_default=True, metavar="all|embeddings|N",
+    click.option("--dropout", type=float, metavar="X", help="In the encoder and the head.  [default: the model's, 0.1 where it has none]"),
+    click.option("--freeze", default="embeddings", show_default=True, metavar="all|embeddings|N",
                  help="Leave this of the encoder as it is, of layers the first N."),
     click.option("--lora", is_flag=True, help="Adapters learn in place of the encoder, and are added to it in the end (extra: lora)."),
     click.option("--lora-rank", type=click.IntRange(1), metavar="N", help=f"Theirs.  [default: {RANK}]"),
@@ -94,7 +94,7 @@ def classify(labels: str, vectors: bool, balanced: bool, **chosen: Any) -> None:
 @finetune.command()
 @options
 @click.option("--crf", "chain", is_flag=True, help="Learn a linear-chain CRF over the tags of a sentence.")
-@click.option("--words", type=click.Choice(["first", "mean"]), default="first", show_default=True,
+@click.option("--words", type=click.Choice(["first", "mean"]), default="mean", show_default=True,
               help="A word's state: that of its first piece, or the mean of all.")  # fmt: skip
 def tag(**chosen: Any) -> None:
     """Learn to tag words, and print the folder. DATA is CoNLL, a word and its tag on a line with a tab between them and a blank line after

@@ -125,7 +125,7 @@ class Classification:
         assert isinstance(head, Head)
         found = head(states.index_select(0, given.begins)).float()
         if head.meaning is not None:
-            found = found + meanings.SHARPER * head.meaning(_vectors(given, found)).float()
+            found = meanings.SOFTER * found + head.meaning(_vectors(given, found)).float()
         return [*found.cpu().numpy()]
 
     def join(
@@ -159,8 +159,11 @@ class Classification:
         return tuple(label for label, logit in zip(self.labels, logits, strict=True) if logit >= 0)
 
     def weights(self, head: nn.Module) -> dict[str, np.ndarray]:
-        """By the names of `tensors`."""
-        return lessons.exported(head, ("dense.weight", "dense.bias", "out.weight", "out.bias"))
+        """By the names of `tensors`; the outputs as soft as they are where the other head's are added."""
+        assert isinstance(head, Head)
+        found = lessons.exported(head, ("dense.weight", "dense.bias", "out.weight", "out.bias"))
+        softer = 1.0 if head.meaning is None else meanings.SOFTER
+        return {name: softer * of if ".out." in name else of for name, of in found.items()}
 
     def attachments(self, head: nn.Module) -> Mapping[str, Attachment]:
         """The head of calibrated vectors; without one Hugging Face's files say all of it."""

@@ -53,7 +53,7 @@ MINUTES = 5.0
 HEAD_ALONE = 1e-3
 """The rate of a head whose encoder is frozen."""
 DROPOUT = 0.1
-"""Before the head, where the model says none: xlm-roberta-base's."""
+"""Where the model says none: xlm-roberta-base's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,8 +299,8 @@ def build(opened: Checkpoint, lesson: Lesson, settings: Settings) -> tuple[Learn
     encoder.checkpointing = settings.checkpointing
     config = opened.config
     dropout = (config.dropout or DROPOUT) if settings.dropout is None else settings.dropout
-    if settings.dropout is not None:
-        set_dropout(encoder, settings.dropout)
+    if settings.dropout is not None or not config.dropout:
+        set_dropout(encoder, dropout)
     head = lesson.head(config, dropout)
     growth.freeze(encoder, settings.freeze)
     attached = adapters.attach(encoder, settings.lora) if settings.lora else None

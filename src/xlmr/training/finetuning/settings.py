@@ -12,7 +12,8 @@ from xlmr.errors import BadRecipe
 from xlmr.heads.classes import PROBLEMS, SINGLE
 from xlmr.tasks.answering import STRIDE
 from xlmr.tasks.extractors import LONGEST
-from xlmr.tasks.taggers import FIRST, POOLINGS
+from xlmr.tasks.taggers import MEAN, POOLINGS
+from xlmr.training.finetuning.growth import EMBEDDINGS, NOTHING
 from xlmr.training.finetuning.keeping import BEST, KEEP
 
 CLASSIFY, TAG, ANSWER = "classify", "tag", "answer"
@@ -45,9 +46,10 @@ class Settings:
     """Weight decay (AdamW)."""
     clip: float = 1.0
     dropout: float | None = None
-    """In the encoder and before the head; None: as the model says, 0.1 before the head where it says none."""
-    freeze: str = "0"
-    """Of the encoder: the first so many layers with the embeddings, the `embeddings` alone, or `all`."""
+    """In the encoder and before the head; None: as the model says, 0.1 where it says none."""
+    freeze: str = EMBEDDINGS
+    """Of the encoder: the `embeddings` alone, the first so many layers with them, `0` for nothing, or `all`. Words that no example has keep
+    their place among those that some have: what is learnt of one language is truer of others."""
     lora: int = 0
     """Rank of the adapters that learn instead of the encoder (Hu et al. 2022); 0: none."""
     checkpointing: bool = False
@@ -69,7 +71,7 @@ class Settings:
     """Whether a classification learns from a text's calibrated vector too, where the model has a calibration of pieces alone."""
     balanced: bool = False
     """Whether each label counts alike, however many examples it has."""
-    words: str = FIRST
+    words: str = MEAN
     """Whose state is a word's: its first piece's, or the mean of all."""
     chain: bool = False
     """Whether a CRF is learnt on top."""
@@ -129,7 +131,7 @@ def check(settings: Settings) -> None:
         value = getattr(settings, name)
         if value is not None and not (isfinite(value) and fits(value)):
             raise BadRecipe(f"{name} is {value}, wanted {wanted}")
-    if settings.lora and settings.freeze != "0":
+    if settings.lora and settings.freeze not in (NOTHING, EMBEDDINGS):
         raise BadRecipe(f"freeze is {settings.freeze!r} beside lora: adapters leave the whole encoder frozen; choose one")
     if settings.balanced and settings.problem != SINGLE:
         raise BadRecipe(f"balanced weights are for one label of several, and the problem is {settings.problem!r}")
