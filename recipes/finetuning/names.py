@@ -2,7 +2,7 @@
 
     python recipes/finetuning/names.py
 
-Measured: –
+Measured: 14 minutes; linear: English 56.7, UNER 29.0, Europeana 18.0; CRF: English 59.9, UNER 29.7, Europeana 15.0
 
 That is on two cores. F1 of spans as seqeval counts them: English, the mean of UNER's ten languages, the mean of three of Europeana's, whose
 newspapers are old and read by machine.

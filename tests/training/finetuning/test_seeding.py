@@ -97,6 +97,8 @@ def test_runs_of_other_settings_are_not_counted_as_seeds(seeded: Callable[..., S
     seeded(tmp_path, 1)
     with pytest.raises(BadRecipe, match=r"seed-1: has ended with other settings \(warmup 0\.1, now 0\.5\)"):
         seeded(tmp_path, 1, 2, resume=True, warmup=0.5)
+    with pytest.raises(BadRecipe, match=r"seed-1: has ended with other settings \(dev \[.*\], now \[\]\)"):
+        seeded(tmp_path, 1, 2, resume=True, dev=False)
     assert not (tmp_path / "seed-2").exists()
 
 

@@ -37,6 +37,9 @@ def test_every_number_has_a_range() -> None:
 def test_contradictions_are_said() -> None:
     with pytest.raises(BadRecipe, match="beside lora"):
         check(replace(WHOLE, lora=4, freeze="all"))
+    with pytest.raises(BadRecipe, match="means of adapters' factors"):
+        check(replace(WHOLE, lora=4, keep="mean"))
+    check(replace(WHOLE, lora=4))
     with pytest.raises(BadRecipe, match="balanced weights are for one label of several"):
         check(replace(WHOLE, balanced=True, problem="regression"))
 

@@ -44,7 +44,7 @@ def run(
 ) -> Seeded:  # fmt: skip
     """`runs.run` for each seed, one after another, in `output/seed-N`. With `resume` those that have ended are not run again.
 
-    Raises BadInput where a seed comes twice, BadRecipe where one that has ended was of other settings, and as `runs.run`.
+    Raises BadInput where a seed comes twice, BadRecipe where one that has ended was of other settings or files, and as `runs.run`.
     """
     if len({*seeds}) < len(seeds):
         raise BadInput(f"the seeds are {', '.join(map(str, seeds))}; wanted each once")
@@ -53,7 +53,7 @@ def run(
     folders = {seed: output / f"seed-{seed}" for seed in seeds}
     ended = {seed for seed, folder in folders.items() if resume and (folder / CONFIG).exists() and (folder / REPORT).exists()}
     for seed in ended:
-        _check_settings(folders[seed], replace(settings, seed=seed))
+        _check_same(folders[seed], {**asdict(replace(settings, seed=seed)), "train": [*train], "dev": [*dev]})
     for seed in folders.keys() - ended:
         runs.check_output(folders[seed], resume=resume)
     made = {}
@@ -63,10 +63,11 @@ def run(
     return Seeded(made)
 
 
-def _check_settings(folder: Path, settings: Settings) -> None:
-    """Raises BadRecipe where a run that has ended was of other settings: what they scored would be no spread of luck."""
-    held = _report(folder)["settings"]
-    other = [f"{name} {held.get(name)}, now {of}" for name, of in asdict(settings).items() if held.get(name) != of]
+def _check_same(folder: Path, wanted: Mapping[str, Any]) -> None:
+    """Raises BadRecipe where a run that has ended was of other settings or files: what they scored would be no spread of luck."""
+    report = _report(folder)
+    held = {**report["settings"], **report["data"]}
+    other = [f"{name} {held.get(name)}, now {of}" for name, of in wanted.items() if held.get(name) != of]
     if other:
         raise BadRecipe(f"{folder}: has ended with other settings ({'; '.join(other)}); resume with its own, or choose another folder")
 

@@ -13,8 +13,8 @@ from xlmr.heads.classes import PROBLEMS, SINGLE
 from xlmr.tasks.answering import STRIDE
 from xlmr.tasks.extractors import LONGEST
 from xlmr.tasks.taggers import MEAN, POOLINGS
+from xlmr.training.finetuning import keeping
 from xlmr.training.finetuning.growth import EMBEDDINGS, NOTHING
-from xlmr.training.finetuning.keeping import BEST, KEEP
 
 CLASSIFY, TAG, ANSWER = "classify", "tag", "answer"
 LEAST_STEPS, LEAST_EPOCHS = 500, 3
@@ -58,7 +58,7 @@ class Settings:
     """`no` (fp32) or `bf16`."""
     temperature: float = 1.0
     """Languages are mixed by their numbers of examples to the power of 1 / this; 1 leaves them as they are."""
-    keep: str = BEST
+    keep: str = keeping.BEST
     """Of `keeping.KEEP`; without development data the last."""
     patience: int = 0
     """Measurements without a better score after which the run ends; 0: it runs to its end."""
@@ -116,7 +116,7 @@ RANGES: dict[str, Range] = {
 CHOICES: dict[str, tuple[str, ...]] = {
     "task": (CLASSIFY, TAG, ANSWER),
     "precision": ("no", "bf16"),
-    "keep": KEEP,
+    "keep": keeping.KEEP,
     "words": POOLINGS,
     "problem": tuple(PROBLEMS),
 }
@@ -133,5 +133,7 @@ def check(settings: Settings) -> None:
             raise BadRecipe(f"{name} is {value}, wanted {wanted}")
     if settings.lora and settings.freeze not in (NOTHING, EMBEDDINGS):
         raise BadRecipe(f"freeze is {settings.freeze!r} beside lora: adapters leave the whole encoder frozen; choose one")
+    if settings.lora and settings.keep == keeping.MEAN:
+        raise BadRecipe(f"keep is {settings.keep!r} beside lora: means of adapters' factors are no means of weights; choose best or last")
     if settings.balanced and settings.problem != SINGLE:
         raise BadRecipe(f"balanced weights are for one label of several, and the problem is {settings.problem!r}")
