@@ -188,6 +188,7 @@ TUNED = (
     ("… LoRA", "parts of speech, LoRA", "XTREME"),
     ("… Wolof, never pretrained on", "parts of speech", "Wolof"),
     ("topics (SIB-200), accuracy", "topics", "SIB-200"),
+    ("… without the text's vector", "topics, no vectors", "SIB-200"),
     ("… frozen encoder", "topics, frozen", "SIB-200"),
     ("… LoRA", "topics, LoRA", "SIB-200"),
     ("… 700 examples, all English", "topics, 700 in English", "SIB-200"),

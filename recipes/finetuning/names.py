@@ -5,12 +5,15 @@
 Measured: 14 minutes; linear: English 56.7, UNER 29.0, Europeana 18.0; CRF: English 59.9, UNER 29.7, Europeana 15.0
 
 That is on two cores. F1 of spans as seqeval counts them: English, the mean of UNER's ten languages, the mean of three of Europeana's, whose
-newspapers are old and read by machine.
+newspapers are old and read by machine. Names are learnt as words more than by where they stand: here the embeddings learn too, and a while
+longer. With `xlmr finetune`'s own settings English has 59.9 with a CRF, and the other languages what they have here.
 """
 
 from __future__ import annotations
 
 from experiments import Experiment, Part, Results, main, minutes, score
+
+from xlmr.training.finetuning import growth
 
 UNER, EUROPEANA = "UNER", "Europeana"
 TRAIN = (Part("en=ner/uner/en.train.conll.xz"),)
@@ -20,8 +23,10 @@ DEV = {
     EUROPEANA: tuple(Part(f"{code}=ner/europeana/{code}.dev.conll") for code in "de fr nl".split()),
 }
 NAMES = ("names, linear", "names, CRF")
+WHOLE = {"freeze": growth.NOTHING, "rate": 6e-4, "epochs": 4}
 EXPERIMENTS = tuple(
-    Experiment(name=name, task="tag", train=TRAIN, dev=DEV, watched=ENGLISH, settings={"chain": name.endswith("CRF")}) for name in NAMES
+    Experiment(name=name, task="tag", train=TRAIN, dev=DEV, watched=ENGLISH, settings={**WHOLE, "chain": name.endswith("CRF")})
+    for name in NAMES
 )
 
 
