@@ -40,7 +40,7 @@ def load(
 ) -> Encoder:
     """The model at `source`: a folder, a hub id, or nothing for the small one inside the package.
 
-    `runtime` is `onnx` or `torch`; `threads` None leaves their number to it. Raises what `checkpoint.open`, `tokenizer.open` and
+    `runtime` is of `runtimes.NAMES`; `threads` None leaves their number to it. Raises what `checkpoint.open`, `tokenizer.open` and
     `runtimes.start` raise, and BadCheckpoint where config and vocabulary contradict each other.
     """
     threads = None if threads is None else whole("threads", threads, THREADS)

@@ -22,7 +22,7 @@ from xlmr.texts import Line, Row
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 # As `xlmr.runtimes` and `xlmr.tasks.scoring` have them, whose import would cost every `--help` a quarter of a second.
-RUNTIMES = ("onnx", "torch")
+RUNTIMES = ("onnx", "torch", "jax", "tensorflow")
 MASKINGS = ("word-l2r", "token")
 
 LANGUAGE, SIDES = "lang", ("source", "english")

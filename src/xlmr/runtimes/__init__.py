@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from xlmr.checkpoint import Checkpoint
     from xlmr.config import Config
 
-NAMES = ("onnx", "torch")
+NAMES = ("onnx", "torch", "jax", "tensorflow")
 
 
 class Runtime(Protocol):
@@ -34,7 +34,7 @@ class Runtime(Protocol):
 
 
 def start(checkpoint: Checkpoint, name: str = "onnx", *, threads: int | None = None) -> Runtime:
-    """Start a checkpoint in a framework: `onnx` (light, the default) or `torch`. `threads`: None leaves it to the framework."""
+    """Start a checkpoint in a framework: `onnx` (light, the default), `torch`, `jax` or `tensorflow`. `threads`: None leaves it to the framework."""
     if name not in NAMES:
         raise BadInput(f"runtime {name!r} is not known; wanted one of {', '.join(NAMES)}")
     runtime: Runtime = import_module(f"xlmr.runtimes.{name}").start(checkpoint, threads=threads)

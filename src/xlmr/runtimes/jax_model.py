@@ -1,0 +1,82 @@
+"""XLM-RoBERTa as pure functions of a nested dict of arrays. Nothing but JAX is imported: `xlmr export jax` puts this file beside the arrays.
+
+`params` is nested as the tensors are named: `params["layers"][0]["query"]["weight"]`, the layers a list, linear weights `[out, in]` as PyTorch
+keeps them. How many layers there are, and whether the head has a matrix of its own, is told by what is there. All of it jits (`heads`, `layers`,
+`pad_id` and `epsilon` are static), maps and differentiates; the arrays may be of any float type, and what is computed is of theirs.
+
+Arithmetic: RoBERTa's (Liu et al. 2019), normalised after each sub-layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+Params = Mapping[str, Any]
+UNSEEN = -1e9  # finite, so that a row of nothing but padding gives numbers; float16 has no such number, and takes its lowest
+
+
+def forward(
+    params: Params, ids: Array, *, heads: int, layers: Sequence[int] = (-1,), pad_id: int = 1, epsilon: float = 1e-5
+) -> list[Array]:
+    """States after each asked layer, `[batch, tokens, width]`; layer 0 is the embeddings, -1 the last. Stops after the highest.
+
+    `ids` is int `[batch, tokens]`, padded with `pad_id` anywhere; states at padding mean nothing.
+    """
+    asked = [layer % (len(params["layers"]) + 1) for layer in layers]
+    seen = ids != pad_id
+    states = [embed(params["embeddings"], ids, seen, pad_id, epsilon)]
+    unseen = jnp.where(seen, 0, jnp.maximum(UNSEEN, jnp.finfo(states[0].dtype).min)).astype(states[0].dtype)[:, None, None, :]
+    for layer in params["layers"][: max(asked, default=0)]:
+        states.append(block(layer, states[-1], unseen, heads, epsilon))
+    return [states[at] for at in asked]
+
+
+def logits(params: Params, states: Array, *, epsilon: float = 1e-5) -> Array:
+    """A score for every piece, `[…, vocabulary]`, from the last layer's states, `[…, width]`: the masked-language-model head."""
+    head = params["head"]
+    words = head["words"]["weight"] if "words" in head else params["embeddings"]["words"]["weight"]
+    return norm(head["norm"], gelu(linear(head["transform"], states)), epsilon) @ words.T + head["bias"]
+
+
+def embed(params: Params, ids: Array, seen: Array, pad_id: int, epsilon: float) -> Array:
+    """The embeddings, `[batch, tokens, width]`. Positions count the tokens that are no padding, from `pad_id + 1`."""
+    positions = jnp.where(seen, jnp.cumsum(seen, 1) + pad_id, pad_id)
+    x = params["words"]["weight"][ids] + params["positions"]["weight"][positions] + params["types"]["weight"][0]
+    return norm(params["norm"], x, epsilon)
+
+
+def block(params: Params, x: Array, unseen: Array, heads: int, epsilon: float) -> Array:
+    """One layer: attention, then a feed-forward network, each added to its input and normalised."""
+    x = norm(params["attention_norm"], x + linear(params["attention_out"], attend(params, x, unseen, heads)), epsilon)
+    grown = gelu(linear(params["grow"], x))
+    return norm(params["output_norm"], x + linear(params["shrink"], grown), epsilon)
+
+
+def attend(params: Params, x: Array, unseen: Array, heads: int) -> Array:
+    """What each token reads from the tokens of its row, `[batch, tokens, width]`; `unseen` is added to the scores of padding."""
+    batch, tokens, _ = x.shape
+    query, key, value = (linear(params[name], x).reshape(batch, tokens, heads, -1) for name in ("query", "key", "value"))
+    scores = jnp.einsum("bqhd,bkhd->bhqk", query, key) * query.shape[-1] ** -0.5
+    shares = jax.nn.softmax(scores + unseen, axis=-1)
+    return jnp.einsum("bhqk,bkhd->bqhd", shares, value).reshape(batch, tokens, -1)
+
+
+def linear(params: Params, x: Array) -> Array:
+    """`[…, in]` to `[…, out]`."""
+    return x @ params["weight"].T + params["bias"]
+
+
+def norm(params: Params, x: Array, epsilon: float) -> Array:
+    """Layer normalisation over the width."""
+    centred = x - x.mean(-1, keepdims=True)
+    return centred * jax.lax.rsqrt((centred * centred).mean(-1, keepdims=True) + epsilon) * params["weight"] + params["bias"]
+
+
+def gelu(x: Array) -> Array:
+    """Exact, by the error function."""
+    return jax.nn.gelu(x, approximate=False)
