@@ -112,10 +112,9 @@ MODELS: Mapping[str, Callable[[Path], Path | None]] = {"small": lambda folder: N
 def prepare(model: Path | None, folder: Path, data: Path, batch: int, steps: int) -> Job:
     """The model, and as many sentences as make so many steps: every contender sees each of them once."""
     opened = checkpoint.open(None if model is None else str(model))
-    settings = Settings(
-        task="tag", epochs=1, batch=batch, warmup=0.0, dropout=DROPOUT, keep="last", freeze="0", words="first"
-    )  # as Trainer
-    subject = subjects.prepare(opened.config, tokenizers.open(opened.folder), [f"en={data}"], [], settings)
+    as_trainer = {"warmup": 0.0, "dropout": DROPOUT, "keep": "last", "freeze": "0", "words": "first"}
+    settings = Settings(task="tag", epochs=1, batch=batch, **as_trainer)
+    subject = subjects.prepare(opened, tokenizers.open(opened.folder), [f"en={data}"], [], settings)
     fit = [row.example for row in subject.lesson.rows(subject.train) if alone(row)]
     chosen = np.random.default_rng(0).permutation(fit)[: batch * steps]
     subject = replace(subject, train=[subject.train[i] for i in chosen])
