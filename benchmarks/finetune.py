@@ -199,7 +199,7 @@ def theirs(job: Job, strategy: str, rows: Sequence[Row[Any]] | None = None) -> P
             temporary, num_train_epochs=1, per_device_train_batch_size=settings.batch, learning_rate=rate,
             weight_decay=settings.decay, max_grad_norm=settings.clip, warmup_steps=0, lr_scheduler_type="linear", seed=settings.seed,
             logging_steps=max(1, steps // runs.LINES), save_strategy="no", report_to="none", disable_tqdm=True,
-            train_sampling_strategy=strategy,
+            train_sampling_strategy=strategy, dataloader_pin_memory=torch.cuda.is_available(),
         )  # fmt: skip
         collator = DataCollatorForTokenClassification(AutoTokenizer.from_pretrained(job.start))
         trainer = Trainer(model, arguments, collator, [feature(row) for row in rows], callbacks=[times])
