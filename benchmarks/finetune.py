@@ -112,8 +112,9 @@ MODELS: Mapping[str, Callable[[Path], Path | None]] = {"small": lambda folder: N
 def prepare(model: Path | None, folder: Path, data: Path, batch: int, steps: int) -> Job:
     """The model, and as many sentences as make so many steps: every contender sees each of them once."""
     opened = checkpoint.open(None if model is None else str(model))
-    settings = Settings(task="tag", epochs=1, batch=batch, warmup=0.0, dropout=DROPOUT, keep="last")
-    subject = subjects.prepare(opened.config, tokenizers.open(opened.folder), [f"en={data}"], [], settings)
+    as_trainer = {"warmup": 0.0, "dropout": DROPOUT, "keep": "last", "freeze": "0", "words": "first"}
+    settings = Settings(task="tag", epochs=1, batch=batch, **as_trainer)
+    subject = subjects.prepare(opened, tokenizers.open(opened.folder), [f"en={data}"], [], settings)
     fit = [row.example for row in subject.lesson.rows(subject.train) if alone(row)]
     chosen = np.random.default_rng(0).permutation(fit)[: batch * steps]
     subject = replace(subject, train=[subject.train[i] for i in chosen])
@@ -198,7 +199,7 @@ def theirs(job: Job, strategy: str, rows: Sequence[Row[Any]] | None = None) -> P
             temporary, num_train_epochs=1, per_device_train_batch_size=settings.batch, learning_rate=rate,
             weight_decay=settings.decay, max_grad_norm=settings.clip, warmup_steps=0, lr_scheduler_type="linear", seed=settings.seed,
             logging_steps=max(1, steps // runs.LINES), save_strategy="no", report_to="none", disable_tqdm=True,
-            train_sampling_strategy=strategy,
+            train_sampling_strategy=strategy, dataloader_pin_memory=torch.cuda.is_available(),
         )  # fmt: skip
         collator = DataCollatorForTokenClassification(AutoTokenizer.from_pretrained(job.start))
         trainer = Trainer(model, arguments, collator, [feature(row) for row in rows], callbacks=[times])
