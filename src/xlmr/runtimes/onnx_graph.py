@@ -193,11 +193,15 @@ class Graph:
 
     def close(self, name: str, inputs: Inputs, result: str, output: str, shape: list[str | int]) -> ModelProto:
         """The model: `result` goes out as `output`, float32 of this shape."""
-        self._nodes.append(helper.make_node("Identity", [result], [output], output))
+        return self.close_all(name, inputs, {output: (result, shape)})
+
+    def close_all(self, name: str, inputs: Inputs, outputs: Mapping[str, tuple[str, list[str | int]]]) -> ModelProto:
+        """The model of several outputs, float32: of each what goes out by its name, and the shape."""
+        self._nodes += [helper.make_node("Identity", [result], [output], output) for output, (result, _) in outputs.items()]
         given = [
             helper.make_tensor_value_info(key, helper.np_dtype_to_tensor_dtype(np.dtype(of)), size) for key, (of, size) in inputs.items()
         ]
-        taken = [helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)]
+        taken = [helper.make_tensor_value_info(output, TensorProto.FLOAT, shape) for output, (_, shape) in outputs.items()]
         graph = GraphProto(name=name, node=self._nodes, input=given, output=taken, initializer=self._constants.values())
         return ModelProto(ir_version=IR_VERSION, producer_name="xlmr", graph=graph, opset_import=[OperatorSetIdProto(version=OPSET)])
 

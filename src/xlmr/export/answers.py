@@ -1,0 +1,66 @@
+"""What an exported model gives, by task: the names that Hugging Face's consumers expect, and their shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from xlmr.checkpoint import Checkpoint
+from xlmr.errors import BadInput
+
+INPUTS = ("input_ids", "attention_mask")
+"""int64 `[batch, sequence]`, padded to the right with `pad_id`; the mask is 0 there, else 1."""
+Shape = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is asked of a model."""
+
+    name: str
+    """Hugging Face's."""
+    outputs: tuple[str, ...]
+    architecture: str | None
+    """The class whose head it needs, of `tensors.TASK_HEADS`; None: the encoder alone, or the head for masks."""
+
+
+TASKS: Mapping[str, Task] = {
+    task.name: task
+    for task in (
+        Task("feature-extraction", ("last_hidden_state",), None),
+        Task("fill-mask", ("logits",), None),
+        Task("text-classification", ("logits",), "XLMRobertaForSequenceClassification"),
+        Task("token-classification", ("logits",), "XLMRobertaForTokenClassification"),
+        Task("question-answering", ("start_logits", "end_logits"), "XLMRobertaForQuestionAnswering"),
+    )
+}
+
+
+def possible(model: Checkpoint) -> tuple[Task, ...]:
+    """The tasks a model can be exported for: first that of its head, last the encoder alone."""
+    head = [task for task in TASKS.values() if model.task and task.architecture == model.task.architecture]
+    masks = [TASKS["fill-mask"]] if model.has_mlm_head else []
+    return (*head, *masks, TASKS["feature-extraction"])
+
+
+def find(model: Checkpoint, name: str | None) -> Task:
+    """The task by its name; without one what the model's head is for. Raises BadInput where the model has no such head."""
+    known = {task.name: task for task in possible(model)}
+    if name is None:
+        return next(iter(known.values()))
+    if name not in known:
+        raise BadInput(f"{model.folder}: cannot be exported for {name!r}; its weights are good for {', '.join(known)}")
+    return known[name]
+
+
+def shapes(task: Task, model: Checkpoint) -> dict[str, Shape]:
+    """Of each output; sizes that a batch chooses have names."""
+    config, labels = model.config, len(model.task.labels) if model.task else 0
+    each: Mapping[str, Shape] = {
+        "feature-extraction": ("batch", "sequence", config.width),
+        "fill-mask": ("batch", "sequence", config.vocabulary),
+        "text-classification": ("batch", labels),
+        "token-classification": ("batch", "sequence", labels),
+        "question-answering": ("batch", "sequence"),
+    }
+    return dict.fromkeys(task.outputs, each[task.name])
