@@ -7,6 +7,7 @@
     │   └── OtherArchitecture   they are whole, but of a model that is not XLM-RoBERTa
     ├── NotAvailable        a model or revision that is neither here nor can be fetched
     ├── BadRecipe           a recipe or training state that cannot be run
+    ├── BadExport           an exported model that does not answer as the checkpoint does
     └── MissingExtra        an optional package is not installed
 
 A message says what, where, found, wanted and what to do. `kind` is the name a JSON answer carries.
@@ -46,6 +47,10 @@ class NotAvailable(XlmrError, OSError):
 
 class BadRecipe(XlmrError, ValueError):
     """A recipe, or the state of an earlier run, that cannot be run."""
+
+
+class BadExport(XlmrError, ValueError):
+    """An exported model that does not answer as the checkpoint does, or not at all."""
 
 
 class MissingExtra(XlmrError, ImportError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,9 +18,12 @@ WRITTEN = {CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG, "tagging.safetensors", 
 
 
 @contextmanager
-def replacing(folder: Path) -> Iterator[Path]:
-    """A new folder beside `folder`, which takes its place at the end if nothing went wrong, and is removed if something did."""
-    _check_replaceable(folder)
+def replacing(folder: Path, check: Callable[[Path], None] | None = None) -> Iterator[Path]:
+    """A new folder beside `folder`, which takes its place at the end if nothing went wrong, and is removed if something did.
+
+    `check` raises where a folder that is there may not be replaced; without it that is one which is neither empty nor a checkpoint.
+    """
+    (check or _check_replaceable)(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     mark = secrets.token_hex(4)
     new, old = (folder.with_name(f".{folder.name}.{mark}.{state}") for state in ("new", "old"))
