@@ -22,7 +22,7 @@ from xlmr.export import answers, parity
 from xlmr.export.answers import Task
 from xlmr.export.parity import Parity
 
-TARGETS = ("onnx", "safetensors")
+TARGETS = ("onnx", "pytorch", "tensorflow", "jax", "safetensors")
 REPORT = "parity.json"
 
 

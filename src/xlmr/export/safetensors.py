@@ -42,13 +42,14 @@ def write(of: Checkpoint, task: Task, folder: Path, options: Options) -> None:
 class Reading(Mapping[str, np.ndarray]):
     """The weights by our names, each read when it is asked for."""
 
-    def __init__(self, of: Checkpoint, *, masks: bool) -> None:
-        """`masks`: with the head for masks."""
+    def __init__(self, of: Checkpoint, *, masks: bool, head: bool = False) -> None:
+        """`masks`: with the head for masks; `head`: with the fine-tuned one."""
         self._of = of
-        self._names = [name for name in of.stored if masks or not name.startswith("head.")]
+        self._head = checkpoint.head_weights(of) if head else {}
+        self._names = [*(name for name in of.stored if masks or not name.startswith("head.")), *self._head]
 
     def __getitem__(self, name: str) -> np.ndarray:
-        return checkpoint.read(self._of, name)
+        return self._head[name] if name in self._head else checkpoint.read(self._of, name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)

@@ -79,15 +79,18 @@ class Encoder(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
     def __init__(self, config: Config, weights: Mapping[str, np.ndarray]) -> None:
         super().__init__()
         self.config = config
-        self.weights = {name: tf.Variable(of, trainable=True, name=name.replace(".", "/")) for name, of in weights.items()}
+        self.weights = {name: tf.Variable(weights[name], name=name.replace(".", "/")) for name in weights}
 
-    def __call__(self, ids: tf.Tensor, layers: Sequence[int] = (-1,)) -> list[tf.Tensor]:
-        """States `[batch, tokens, width]` after each asked layer, from ids, int64 `[batch, tokens]`; 0 is the embeddings, -1 the last."""
+    def __call__(self, ids: tf.Tensor, layers: Sequence[int] = (-1,), mask: tf.Tensor | None = None) -> list[tf.Tensor]:
+        """States `[batch, tokens, width]` after each asked layer, from ids, int64 `[batch, tokens]`; 0 is the embeddings, -1 the last.
+
+        `mask`, int64 `[batch, tokens]`, is 0 where attention does not look; without it that is where the padding is.
+        """
         asked = [depth(layer, self.config) for layer in layers]
-        seen = tf.not_equal(ids, self.config.pad_id)
-        unseen = tf.where(seen, 0.0, UNSEEN)
-        unseen = tf.expand_dims(tf.expand_dims(unseen, 1), 1)
-        states = [self.embed(ids, seen)]
+        real = tf.not_equal(ids, self.config.pad_id)
+        unseen = tf.where(real if mask is None else tf.not_equal(mask, 0), 0.0, UNSEEN)
+        unseen = tf.expand_dims(tf.expand_dims(unseen, 1), 1)  # by slices TensorFlow Lite would not take it
+        states = [self.embed(ids, real)]
         for i in range(max(asked, default=0)):
             states.append(self.block(f"layers.{i}", states[-1], unseen))
         return [states[at] for at in asked]
@@ -103,11 +106,11 @@ class Encoder(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
         transformed = self.norm("head.norm", gelu(self.linear("head.transform", states)))
         return tf.matmul(transformed, words, transpose_b=True) + self.weights["head.bias"]
 
-    def embed(self, ids: tf.Tensor, seen: tf.Tensor) -> tf.Tensor:
+    def embed(self, ids: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
         """The embeddings. Positions count the tokens that are no padding, from `pad_id + 1`."""
         pad_id = self.config.pad_id
-        counted = tf.cumsum(tf.cast(seen, tf.int64), 1) + pad_id
-        positions = tf.where(seen, counted, tf.constant(pad_id, tf.int64))
+        counted = tf.cumsum(tf.cast(real, tf.int64), 1) + pad_id
+        positions = tf.where(real, counted, tf.constant(pad_id, tf.int64))
         words, places = (tf.gather(self.weights[f"embeddings.{name}.weight"], of) for name, of in (("words", ids), ("positions", positions)))
         return self.norm("embeddings.norm", words + places + tf.gather(self.weights["embeddings.types.weight"], 0))
 
