@@ -74,24 +74,11 @@ def load(checkpoint: Checkpoint) -> dict[str, Any]:
     """The checkpoint's weights in float32, nested as `jax_model` takes them."""
     from xlmr.checkpoint import weights
 
-    return nested(weights(checkpoint))
-
-
-def nested(weights: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Weights by our names, such as `layers.0.query.weight`, as a nested dict; the layers become a list."""
-    found: dict[str, Any] = {}
-    for name, array in weights.items():
-        *path, last = name.split(".")
-        place = found
-        for part in path:
-            place = place.setdefault(part, {})
-        place[last] = array
-    layers = found.get("layers", {})
-    return {**found, "layers": [layers[str(i)] for i in range(len(layers))]}
+    return jax_model.nested(weights(checkpoint))
 
 
 def export(params: jax_model.Params) -> dict[str, np.ndarray]:
-    """The weights by our names, as `checkpoint.save` takes them: what `nested` was made of."""
+    """The weights by our names, as `checkpoint.save` takes them: what `jax_model.nested` was made of."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(params)
     return {".".join(str(getattr(key, "key", getattr(key, "idx", key))) for key in path): np.asarray(array) for path, array in leaves}
 

@@ -1,4 +1,8 @@
-"""XLM-RoBERTa as pure functions of a nested dict of arrays. Nothing but JAX is imported: `xlmr export jax` puts this file beside the arrays.
+"""XLM-RoBERTa as pure functions of a nested dict of arrays. Nothing of xlmr is imported: `xlmr export jax` puts this file beside the arrays.
+
+    params, options = load("folder")
+    answer(params, input_ids, attention_mask, **options)    # {"logits": …}: by the head there is, the task's outputs
+    (states,) = forward(params, input_ids, **{name: options[name] for name in ("heads", "pad_id", "epsilon")})
 
 `params` is nested as the tensors are named: `params["layers"][0]["query"]["weight"]`, the layers a list, linear weights `[out, in]` as PyTorch
 keeps them. How many layers there are, and whether the head has a matrix of its own, is told by what is there. All of it jits (`heads`, `layers`,
@@ -9,7 +13,9 @@ Arithmetic: RoBERTa's (Liu et al. 2019), normalised after each sub-layer.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -20,16 +26,60 @@ Params = Mapping[str, Any]
 UNSEEN = -1e9  # finite, so that a row of nothing but padding gives numbers; float16 has no such number, and takes its lowest
 
 
+def load(folder: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What `xlmr export jax` wrote: the arrays, nested, and the options of `answer`."""
+    from safetensors.numpy import load_file
+
+    config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+    options = {"heads": config["num_attention_heads"], "pad_id": config["pad_token_id"], "epsilon": config["layer_norm_eps"]}
+    return nested(load_file(Path(folder) / "params.safetensors")), {**options, "head": config["architectures"][0]}
+
+
+def nested(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """Arrays by their names, such as `layers.0.query.weight`, as a nested dict; the layers become a list."""
+    found: dict[str, Any] = {}
+    for name, array in arrays.items():
+        *path, last = name.split(".")
+        place = found
+        for part in path:
+            place = place.setdefault(part, {})
+        place[last] = array
+    layers = found.get("layers", {})
+    return {**found, "layers": [layers[str(i)] for i in range(len(layers))]}
+
+
+def answer(
+    params: Params, ids: Array, mask: Array | None = None, *, head: str, heads: int, pad_id: int = 1, epsilon: float = 1e-5
+) -> dict[str, Array]:
+    """The outputs of the model's task, by Hugging Face's names; `head` is its class there. `ids` and `mask` are int `[batch, tokens]`."""
+    (states,) = forward(params, ids, mask, heads=heads, pad_id=pad_id, epsilon=epsilon)
+    match head:
+        case "XLMRobertaForMaskedLM":
+            return {"logits": logits(params, states, epsilon=epsilon)}
+        case "XLMRobertaForSequenceClassification":
+            return {"logits": linear(params["task"]["out"], jnp.tanh(linear(params["task"]["dense"], states[:, 0])))}
+        case "XLMRobertaForTokenClassification":
+            return {"logits": linear(params["task"]["out"], states)}
+        case "XLMRobertaForQuestionAnswering":
+            both = linear(params["task"]["out"], states)
+            return {"start_logits": both[..., 0], "end_logits": both[..., 1]}
+        case _:
+            return {"last_hidden_state": states}
+
+
 def forward(
-    params: Params, ids: Array, *, heads: int, layers: Sequence[int] = (-1,), pad_id: int = 1, epsilon: float = 1e-5
-) -> list[Array]:
+    params: Params, ids: Array, mask: Array | None = None, *, heads: int, layers: Sequence[int] = (-1,), pad_id: int = 1,
+    epsilon: float = 1e-5,
+) -> list[Array]:  # fmt: skip
     """States after each asked layer, `[batch, tokens, width]`; layer 0 is the embeddings, -1 the last. Stops after the highest.
 
-    `ids` is int `[batch, tokens]`, padded with `pad_id` anywhere; states at padding mean nothing.
+    `ids` is int `[batch, tokens]`, padded with `pad_id` anywhere; states at padding mean nothing. `mask` is 0 where attention does not look;
+    without it that is where the padding is.
     """
     asked = [layer % (len(params["layers"]) + 1) for layer in layers]
-    seen = ids != pad_id
-    states = [embed(params["embeddings"], ids, seen, pad_id, epsilon)]
+    real = ids != pad_id
+    seen = real if mask is None else mask != 0
+    states = [embed(params["embeddings"], ids, real, pad_id, epsilon)]
     unseen = jnp.where(seen, 0, jnp.maximum(UNSEEN, jnp.finfo(states[0].dtype).min)).astype(states[0].dtype)[:, None, None, :]
     for layer in params["layers"][: max(asked, default=0)]:
         states.append(block(layer, states[-1], unseen, heads, epsilon))
@@ -43,9 +93,9 @@ def logits(params: Params, states: Array, *, epsilon: float = 1e-5) -> Array:
     return norm(head["norm"], gelu(linear(head["transform"], states)), epsilon) @ words.T + head["bias"]
 
 
-def embed(params: Params, ids: Array, seen: Array, pad_id: int, epsilon: float) -> Array:
+def embed(params: Params, ids: Array, real: Array, pad_id: int, epsilon: float) -> Array:
     """The embeddings, `[batch, tokens, width]`. Positions count the tokens that are no padding, from `pad_id + 1`."""
-    positions = jnp.where(seen, jnp.cumsum(seen, 1) + pad_id, pad_id)
+    positions = jnp.where(real, jnp.cumsum(real, 1) + pad_id, pad_id)
     x = params["words"]["weight"][ids] + params["positions"]["weight"][positions] + params["types"]["weight"][0]
     return norm(params["norm"], x, epsilon)
 
