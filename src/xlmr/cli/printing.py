@@ -39,6 +39,7 @@ from xlmr.writers import jsonl
 from xlmr.writers.jsonl import dumped as dumped
 
 if TYPE_CHECKING:
+    from xlmr.export import Exported
     from xlmr.training.finetuning.runs import Tuned
     from xlmr.training.finetuning.seeding import Seeded
 
@@ -141,6 +142,14 @@ def tuned(found: Tuned) -> str:
     scores = [head, *rows, f"  {'mean':8}{share(found.mean)}"] if found.mean is not None else []
     left = [f"  left out, as the encoder is another now: {', '.join(found.dropped)}"] if found.dropped else []
     return "\n".join([click.style(str(found.folder), bold=True), *scores, f"  {found.seconds:,.0f} seconds", *left])
+
+
+def exported(found: Exported) -> str:
+    """What an export has made, and how far it is from the model, for people."""
+    width = max(map(len, found.files))
+    files = [f"  {name:{width}}  {size / 1e6:10,.2f} MB" for name, size in found.files.items()]
+    apart = [f"  {name}: at most {of.largest:.1e} from the model's, {of.mean:.1e} on average" for name, of in found.parity.outputs.items()]
+    return "\n".join([click.style(str(found.folder), bold=True), *files, *apart])
 
 
 def seeded(found: Seeded) -> str:

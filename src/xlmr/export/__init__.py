@@ -47,6 +47,10 @@ class Exported:
     """Their sizes, in bytes."""
     parity: Parity
 
+    def as_json(self) -> dict[str, Any]:
+        """As `xlmr export --json` prints it."""
+        return {"folder": str(self.folder), "files": dict(self.files), "parity": self.parity.as_json()}
+
 
 class Target(Protocol):
     """A module of `export`: what it writes, and the program that asks it."""
@@ -87,4 +91,6 @@ def check_output(folder: Path, *, force: bool = False) -> None:
         raise BadInput(f"{folder}: is a file; an export is a folder")
     held = sorted(path.name for path in folder.iterdir())
     if held and not force:
-        raise BadInput(f"{folder}: holds {', '.join(held[:3])}{' …' if len(held) > 3 else ''}; choose a new folder, or --force to replace it")
+        raise BadInput(
+            f"{folder}: holds {', '.join(held[:3])}{' …' if len(held) > 3 else ''}; choose a new folder, or --force to replace it"
+        )

@@ -107,7 +107,9 @@ def ask(folder: Path, program: str, batches: Sequence[np.ndarray], pad_id: int) 
     """What a program answers: `NAME.N` of each output and batch. Raises BadExport where it fails."""
     with tempfile.TemporaryDirectory() as temporary:
         asked, answered = (Path(temporary) / f"{name}.npz" for name in ("questions", "answers"))
-        held = {f"ids.{i}": ids for i, ids in enumerate(batches)} | {f"mask.{i}": (ids != pad_id).astype(np.int64) for i, ids in enumerate(batches)}
+        held = {f"ids.{i}": ids for i, ids in enumerate(batches)} | {
+            f"mask.{i}": (ids != pad_id).astype(np.int64) for i, ids in enumerate(batches)
+        }
         np.savez(asked, **held)  # type: ignore[arg-type]  # NumPy's stubs take no names
         command = [sys.executable, "-P", str(PROGRAMS / f"{program}.py"), str(folder), str(asked), str(answered)]
         done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False, env=_quiet())

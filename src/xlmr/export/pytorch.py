@@ -52,7 +52,9 @@ class Model(nn.Module):
         read = safetensors.Reading(of, masks=task.name == "fill-mask", head=True)
         held = {name: torch.from_numpy(read[name].copy()) for name in read}
         self.encoder.load_state_dict({name: values for name, values in held.items() if not name.startswith("task.")})
-        self.task = nn.ParameterDict({name.removeprefix("task.").replace(".", "_"): v for name, v in held.items() if name.startswith("task.")})
+        self.task = nn.ParameterDict(
+            {name.removeprefix("task.").replace(".", "_"): v for name, v in held.items() if name.startswith("task.")}
+        )
         self.answer = task
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:

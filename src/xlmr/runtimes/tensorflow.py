@@ -111,7 +111,9 @@ class Encoder(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
         pad_id = self.config.pad_id
         counted = tf.cumsum(tf.cast(real, tf.int64), 1) + pad_id
         positions = tf.where(real, counted, tf.constant(pad_id, tf.int64))
-        words, places = (tf.gather(self.weights[f"embeddings.{name}.weight"], of) for name, of in (("words", ids), ("positions", positions)))
+        words, places = (
+            tf.gather(self.weights[f"embeddings.{name}.weight"], of) for name, of in (("words", ids), ("positions", positions))
+        )
         return self.norm("embeddings.norm", words + places + tf.gather(self.weights["embeddings.types.weight"], 0))
 
     def block(self, name: str, x: tf.Tensor, unseen: tf.Tensor) -> tf.Tensor:
