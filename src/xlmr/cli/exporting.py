@@ -23,7 +23,7 @@ LAYOUTS = ("beside", "external", "single")
 @click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32", show_default=True,
               help="Of the weights as they are stored; the arithmetic is in float32.")  # fmt: skip
 @click.option("--layout", type=click.Choice(LAYOUTS), default="beside", show_default=True,
-              help="Of ONNX: the graph beside model.safetensors, into which it points, or beside model.onnx.data; or one file.")  # fmt: skip
+              help="Of ONNX: a graph beside model.safetensors, which it points into, or model.onnx.data; or one file.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace what the folder holds, when the new one is whole.")
 @json_option
 @source_options

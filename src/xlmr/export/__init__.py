@@ -35,7 +35,7 @@ class Options:
     dtype: str = "float32"
     """Of the weights as they are stored: `float32` or `float16`. The arithmetic is in float32."""
     layout: str = "beside"
-    """Of ONNX: `beside`, the graph points into the model's own `model.safetensors`; `external`, into `model.onnx.data`; `single`: one file."""
+    """Of ONNX: `beside`, the graph points into `model.safetensors`; `external`, into `model.onnx.data`; `single`: one file."""
 
 
 @dataclass(frozen=True, slots=True)

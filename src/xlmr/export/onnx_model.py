@@ -3,7 +3,6 @@ Face's names. (The graphs of our own runtime, in `runtimes.onnx_graph`, pack the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +15,7 @@ from xlmr.export.answers import Task
 from xlmr.runtimes.onnx_graph import UNSEEN, WORDS, Graph, Inputs, linear, norm
 
 if TYPE_CHECKING:
-    from xlmr.checkpoint import Stored
+    pass
 
 
 def model(of: Checkpoint, task: Task) -> ModelProto:

@@ -1,4 +1,4 @@
-"""A model for PyTorch: `model.pt2`, a program that runs without its source, and `model.pt`, the weights by Hugging Face's names (extra: train)."""
+"""A model for PyTorch: `model.pt2`, which runs without its source, and `model.pt`, weights by Hugging Face's names (extra: train)."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Runtime(Protocol):
 
 
 def start(checkpoint: Checkpoint, name: str = "onnx", *, threads: int | None = None) -> Runtime:
-    """Start a checkpoint in a framework: `onnx` (light, the default), `torch`, `jax` or `tensorflow`. `threads`: None leaves it to the framework."""
+    """Start a checkpoint in a framework: `onnx` (light, the default), `torch`, `jax` or `tensorflow`. `threads` None leaves it to that."""
     if name not in NAMES:
         raise BadInput(f"runtime {name!r} is not known; wanted one of {', '.join(NAMES)}")
     runtime: Runtime = import_module(f"xlmr.runtimes.{name}").start(checkpoint, threads=threads)

@@ -1,12 +1,13 @@
-"""XLM-RoBERTa as pure functions of a nested dict of arrays. Nothing of xlmr is imported: `xlmr export jax` puts this file beside the arrays.
+"""XLM-RoBERTa as pure functions of a nested dict of arrays. Imports nothing of xlmr: `xlmr export jax` puts it beside the arrays.
 
     params, options = load("folder")
     answer(params, input_ids, attention_mask, **options)    # {"logits": …}: by the head there is, the task's outputs
     (states,) = forward(params, input_ids, **{name: options[name] for name in ("heads", "pad_id", "epsilon")})
 
-`params` is nested as the tensors are named: `params["layers"][0]["query"]["weight"]`, the layers a list, linear weights `[out, in]` as PyTorch
-keeps them. How many layers there are, and whether the head has a matrix of its own, is told by what is there. All of it jits (`heads`, `layers`,
-`pad_id` and `epsilon` are static), maps and differentiates; the arrays may be of any float type, and what is computed is of theirs.
+`params` is nested as the tensors are named: `params["layers"][0]["query"]["weight"]`, the layers a list, linear weights `[out, in]` as
+PyTorch keeps them. How many layers there are, and whether the head has a matrix of its own, is told by what is there. All of it jits
+(`heads`, `layers`, `pad_id` and `epsilon` are static), maps and differentiates; the arrays may be of any float type, and so is what is
+computed.
 
 Arithmetic: RoBERTa's (Liu et al. 2019), normalised after each sub-layer.
 """
@@ -73,8 +74,8 @@ def forward(
 ) -> list[Array]:  # fmt: skip
     """States after each asked layer, `[batch, tokens, width]`; layer 0 is the embeddings, -1 the last. Stops after the highest.
 
-    `ids` is int `[batch, tokens]`, padded with `pad_id` anywhere; states at padding mean nothing. `mask` is 0 where attention does not look;
-    without it that is where the padding is.
+    `ids` is int `[batch, tokens]`, padded with `pad_id` anywhere; states at padding mean nothing. `mask` is 0 where attention does not
+    look; without it that is where the padding is.
     """
     asked = [layer % (len(params["layers"]) + 1) for layer in layers]
     real = ids != pad_id

@@ -28,8 +28,8 @@ PICKS = tf.TensorSpec([None, 2], tf.int64, "picks")
 
 
 def start(checkpoint: Checkpoint, *, threads: int | None = None) -> TensorFlowRuntime:
-    """The checkpoint, ready to run, on the GPU where TensorFlow has one. `threads` holds for the whole process, and only before anything was
-    computed: raises BadInput after that, where it is another number."""
+    """The checkpoint, ready to run, on the GPU where TensorFlow has one. `threads` holds for the whole process, and only before anything
+    was computed: raises BadInput after that, where it is another number."""
     if threads is not None and tf.config.threading.get_intra_op_parallelism_threads() != threads:
         try:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
