@@ -2,7 +2,7 @@
 
     python recipes/finetuning/answers.py
 
-Measured: –
+Measured: 56 minutes; English 9.9, mean 8.7, Japanese 8.8
 
 That is on two cores. F1 of words by each language's rules; the mean is that of XQuAD's languages, English too, Japanese is JaQuAD's. The
 questions of XQuAD are about articles that those of training are about as well, which flatters a little; published scores learn from twenty

@@ -2,7 +2,7 @@
 
     python recipes/finetuning/frozen.py
 
-Measured: –
+Measured: 9.4 minutes; parts of speech: English 72.8, mean 50.9; topics: English 50.8 ± 1.2, mean 43.6 ± 0.4
 
 That is on two cores. The head of parts of speech is linear; that of topics is Hugging Face's, a dense layer and a linear one.
 """

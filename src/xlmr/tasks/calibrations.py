@@ -34,10 +34,8 @@ def of_pieces(model: Checkpoint) -> Calibration | None:
 
     Raises BadCheckpoint where it is broken or another encoder's.
     """
-    if NAME not in attachments.names(model.folder):
-        return None
-    found = unpack(attachments.read(model, NAME, FIT), model.config)
-    return found if found.states is None else None
+    found = _of_pieces(model)
+    return None if found is None else found[0]
 
 
 def carry(source: Checkpoint, to: Path) -> Path | None:
@@ -45,9 +43,16 @@ def carry(source: Checkpoint, to: Path) -> Path | None:
 
     Gives its file, None where there is nothing to put. Raises BadCheckpoint where it is broken or another encoder's.
     """
-    if of_pieces(source) is None:
+    found = _of_pieces(source)
+    return None if found is None else attachments.write(to, NAME, found[1], attachments.fingerprint(checkpoint.open(to)))
+
+
+def _of_pieces(model: Checkpoint) -> tuple[Calibration, Attachment] | None:
+    if NAME not in attachments.names(model.folder):
         return None
-    return attachments.write(to, NAME, attachments.read(source, NAME, FIT), attachments.fingerprint(checkpoint.open(to)))
+    stored = attachments.read(model, NAME, FIT)
+    found = unpack(stored, model.config)
+    return (found, stored) if found.states is None else None
 
 
 def check_size(config: Config, size: int, sequences: int) -> None:

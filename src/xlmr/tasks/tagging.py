@@ -16,6 +16,7 @@ import numpy as np
 from xlmr.encoder import Encoder, bounded
 from xlmr.errors import BadInput
 from xlmr.heads import classes, crf, iob, pieces
+from xlmr.heads.crf import Constraints, Crf
 from xlmr.heads.vectors import Layers
 from xlmr.tasks import answers, hidden, segmentation, taggers
 from xlmr.tasks.embeddings import Place
@@ -149,14 +150,15 @@ def encode(tokenizer: Tokenizer, text: str, places: Sequence[tuple[int, int]]) -
 def decode(of: Tagger, states: np.ndarray) -> tuple[list[str], list[float]]:
     """The tags of some words and the probability of each, from their states, float32 `[words, width]`."""
     emissions = hidden.finite(classes.linear(of.weights, states))
-    field, path = of.field, likeliest(of, emissions)
+    field = of.field
+    path = likeliest(field, emissions, of.allowed)
     shares = classes.softmax(emissions) if field is None else crf.marginals(field, emissions, of.allowed)
     return [of.labels[i] for i in path], shares[np.arange(len(path)), path].tolist()
 
 
-def likeliest(of: Tagger, emissions: np.ndarray) -> np.ndarray:
-    """The numbers of the tags of some words, int64 `[words]`, from their emissions, float32 `[words, labels]`."""
-    return emissions.argmax(-1) if of.field is None else crf.viterbi(of.field, emissions, of.allowed)
+def likeliest(field: Crf | None, emissions: np.ndarray, allowed: Constraints | None) -> np.ndarray:
+    """The numbers of the tags of some words, int64 `[words]`, from their emissions, float32 `[words, labels]`; see `Tagger.field`."""
+    return emissions.argmax(-1) if field is None else crf.viterbi(field, emissions, allowed)
 
 
 def _written(words: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:

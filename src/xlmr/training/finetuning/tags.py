@@ -127,7 +127,8 @@ class Tagging:
         for row, emissions in zip(rows, predicted, strict=True):
             held[row.example].append(emissions)
         tagger = taggers.tagger(self.labels, self.weights(head), self.words, _numpy(head.chain))
-        return [[self.labels[i] for i in tagging.likeliest(tagger, np.concatenate(of))] for of in held]
+        field = tagger.field
+        return [[self.labels[i] for i in tagging.likeliest(field, np.concatenate(of), tagger.allowed)] for of in held]
 
     def score(self, examples: Sequence[Tagged], predictions: Sequence[Sequence[str]]) -> Scored:
         """F1 of spans; of other tags accuracy."""
