@@ -1,4 +1,5 @@
-"""Models in other formats, made folders of ours: pickles of PyTorch and fairseq, and what lies beside them.
+"""Models in other formats, made folders of ours: pickles of PyTorch and fairseq, what was exported to JAX and TensorFlow, and what lies
+beside them.
 
 Opening a pickle can run code. So it is opened by a process of its own (`unpickling`), whose unpickler builds nothing but tensors and plain
 values, whose memory is limited, and which is ended when it takes too long; what it wrote is then read as any safetensors file is, and held
@@ -20,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from xlmr import config as configs
-from xlmr import files, tokenizer
-from xlmr.checkpoint import fairseq, folder, header, sentences, shards
+from xlmr import files, tensors, tokenizer
+from xlmr.checkpoint import attachments, fairseq, folder, frameworks, header, sentences, shards
+from xlmr.checkpoint.finetuned import SavedHead
 from xlmr.checkpoint.folder import CONFIG, TOKENIZER, WEIGHTS
 from xlmr.checkpoint.replacing import TOKENIZER_CONFIG, replacing
-from xlmr.checkpoint.saving import tokenizer_config, write_json
+from xlmr.checkpoint.saving import tokenizer_config, write_json, write_weights
 from xlmr.config import Config
 from xlmr.errors import BadCheckpoint, BadInput, MissingExtra, XlmrError
 from xlmr.limits import IMPORT_MEMORY, IMPORT_SECONDS
@@ -32,7 +34,9 @@ from xlmr.tokenizer import SENTENCEPIECE
 from xlmr.tokenizer.vocabulary import FIRST, Vocabulary, dump
 
 PICKLED = "pytorch_model.bin"
-FOUND = (WEIGHTS, shards.INDEX, PICKLED, f"{PICKLED}.index.json", "model.pt")
+SERVED = f"1/{frameworks.SAVED_MODEL}"
+"""In a folder for TensorFlow Serving."""
+FOUND = (WEIGHTS, shards.INDEX, *frameworks.READERS, SERVED, PICKLED, f"{PICKLED}.index.json", "model.pt")
 """What a folder's weights may be, the first that is there."""
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 DICTIONARY = "dict.txt"
@@ -53,15 +57,16 @@ class Bounds:
 def convert(source: str | PathLike[str], output: str | PathLike[str], *, bounds: Bounds | None = None) -> Path:
     """Make a folder that everything else here reads, and give it: `config.json`, `tokenizer.json`, `model.safetensors`.
 
-    `source` is a file of weights or the folder of one: `pytorch_model.bin`, its index where there are several, fairseq's `model.pt`, or
-    safetensors; beside it lie `tokenizer.json` or `sentencepiece.bpe.model`, and, but for fairseq's, `config.json`. A head of a task comes
-    along, and so do the files of sentence-transformers.
+    `source` is a file of weights or the folder of one: `pytorch_model.bin`, its index where there are several, fairseq's `model.pt`,
+    safetensors, or what `xlmr export` made for JAX or TensorFlow, which comes back bit for bit; beside it lie `tokenizer.json` or
+    `sentencepiece.bpe.model`, and, but for fairseq's, `config.json`. A head of a task comes along, and so do the files of
+    sentence-transformers.
 
     Raises BadCheckpoint where a file is missing, broken, malicious, too large for the bounds or too slow, MissingExtra where a pickle
     needs PyTorch, BadInput where `output` may not be replaced or this system cannot limit a process.
     """
     weights = _weights(Path(source).expanduser())
-    place = weights.parent
+    place = weights.parent if (weights.parent / CONFIG).exists() or not str(weights).endswith(SERVED) else weights.parent.parent
     with replacing(Path(os.path.realpath(output))) as new:
         try:
             _convert(weights, place, new, bounds or Bounds())
@@ -87,8 +92,11 @@ def _weights(source: Path) -> Path:
 
 
 def _convert(weights: Path, place: Path, new: Path, bounds: Bounds) -> None:
-    arguments = _copy_or_open(weights, new, bounds)
-    config = _config(arguments, weights, new)
+    if weights.name in frameworks.READERS:
+        arguments, config = None, _from_framework(weights, place, new)
+    else:
+        arguments = _copy_or_open(weights, new, bounds)
+        config = _config(arguments, weights, new)
     vocabulary = tokenizer.open(place).vocabulary
     if arguments is not None and (place / DICTIONARY).exists():
         check_dictionary(place / DICTIONARY, vocabulary)
@@ -98,6 +106,19 @@ def _convert(weights: Path, place: Path, new: Path, bounds: Bounds) -> None:
         shutil.copyfile(files.locate(place / TOKENIZER), new / TOKENIZER)
     write_json(new / TOKENIZER_CONFIG, tokenizer_config(config))
     _copy_sentences(place, new, bounds)
+
+
+def _from_framework(weights: Path, place: Path, new: Path) -> Config:
+    """Put weights that were exported into the new folder, and beside them the config and what was fitted to the model."""
+    config, held = configs.read(place / CONFIG), frameworks.READERS[weights.name](weights)
+    task = {name: array for name, array in held.items() if name.startswith("task.")}
+    others = {name: array for name, array in held.items() if name not in task}
+    kind = next((name for name in config.architectures if name in tensors.TASK_HEADS), None)
+    head = SavedHead(kind, config.labels, task) if kind else None
+    write_weights(new / WEIGHTS, config, others, "float32", head)
+    for name in (CONFIG, *(attachments.path_of(place, name).name for name in attachments.names(place))):
+        shutil.copyfile(files.locate(place / name), new / name)
+    return config
 
 
 def _copy_or_open(weights: Path, new: Path, bounds: Bounds) -> dict[str, Any] | None:

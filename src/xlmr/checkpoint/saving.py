@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -58,14 +58,24 @@ def save(
     _check_tokenizer(Path(tokenizer))
     table = _table(config, weights, head)
     with replacing(Path(os.path.realpath(folder))) as new:
-        write_json(new / CONFIG, configs.dump(_named(config, table, head), dtype))
-        write_json(new / TOKENIZER_CONFIG, tokenizer_config(config))
+        describe(new, _named(config, table, head), dtype)
         shutil.copyfile(tokenizer, new / TOKENIZER)
         _write_weights(new / WEIGHTS, table, weights if head is None else _Both(weights, head.weights), dtype)
         if head is not None and head.attachments:
             of = attachments.fingerprint(folders.open(new))
             for name, attachment in head.attachments.items():
                 attachments.write(new, name, attachment, of)
+
+
+def describe(folder: Path, config: Config, dtype: str) -> None:
+    """Write what says of weights and a tokenizer, which lie beside it, what they are."""
+    write_json(folder / CONFIG, configs.dump(config, dtype))
+    write_json(folder / TOKENIZER_CONFIG, tokenizer_config(config))
+
+
+def write_weights(path: Path, config: Config, weights: Mapping[str, np.ndarray], dtype: str, head: SavedHead | None = None) -> None:
+    """Write a file of weights by Hugging Face's names; the arguments are those of `save`."""
+    _write_weights(path, _table(config, weights, head), weights if head is None else _Both(weights, head.weights), dtype)
 
 
 def _check_tokenizer(path: Path) -> None:
@@ -131,12 +141,16 @@ def _named(config: Config, table: Table, head: SavedHead | None) -> Config:
 
 
 def _write_weights(path: Path, table: Table, weights: Mapping[str, np.ndarray], dtype: str) -> None:
-    head, order = header.layout([(hf, shape) for hf, (_, shape) in table.items()], dtype)
+    write_arrays(path, {hf: shape for hf, (_, shape) in table.items()}, lambda hf: weights[table[hf][0].name], dtype)
+
+
+def write_arrays(path: Path, shapes: Mapping[str, tuple[int, ...]], read: Callable[[str], np.ndarray], dtype: str) -> None:
+    """Write a file of arrays by their names, each read when it is written. Raises BadCheckpoint where a number cannot be stored."""
+    head, order = header.layout(shapes.items(), dtype)
     with path.open("wb") as file:
         file.write(head)
-        for hf in order:
-            name = table[hf][0].name
-            stored = floats.narrow(weights[name], dtype)
+        for name in order:
+            stored = floats.narrow(read(name), dtype)
             if not floats.finite(stored, dtype):
                 raise BadCheckpoint(f"{name} holds numbers that are not finite in {dtype}")
             file.write(stored.data)

@@ -1,4 +1,4 @@
-"""The command that writes a model as files for other programs: `export`."""
+"""The commands that write a model as files for other programs: `export onnx`, `export pytorch` and so on."""
 
 from __future__ import annotations
 
@@ -7,38 +7,136 @@ from typing import Any
 
 import click
 
-from xlmr.cli.options import json_option, source_options
-from xlmr.cli.terminal import say
+from xlmr.cli.options import Command, json_option, source_options, with_options
+from xlmr.cli.terminal import note, say
 
-# As `xlmr.export` has them, whose import would cost every `--help` a quarter of a second.
-TARGETS = ("onnx", "pytorch", "tensorflow", "jax", "safetensors")
+# As `xlmr.export.answers` has them, whose import would cost every `--help` a quarter of a second.
 TASKS = ("feature-extraction", "fill-mask", "text-classification", "token-classification", "question-answering")
-LAYOUTS = ("beside", "external", "single")
 
 
-@click.command()
-@click.argument("target", type=click.Choice(TARGETS))
-@click.option("--output", "-o", required=True, type=click.Path(path_type=Path), metavar="DIR", help="The folder to make.")
-@click.option("--task", type=click.Choice(TASKS), help="What is asked of it.  [default: what the model's head is for]")
-@click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32", show_default=True,
-              help="Of the weights as they are stored; the arithmetic is in float32.")  # fmt: skip
-@click.option("--layout", type=click.Choice(LAYOUTS), default="beside", show_default=True,
-              help="Of ONNX: a graph beside model.safetensors, which it points into, or model.onnx.data; or one file.")  # fmt: skip
-@click.option("--force", is_flag=True, help="Replace what the folder holds, when the new one is whole.")
-@json_option
-@source_options
-def export(target: str, output: Path, force: bool, as_json: bool, model: str | None, revision: str | None, **chosen: Any) -> None:
-    """Write a model as files that other programs run, and print them with how far their answers are from the model's own. They are asked
-    in a process that does not know xlmr; where they differ by more than 1e-4, nothing is written.
+@click.group()
+def export() -> None:
+    """Write a model as files that other programs run.
+
+    What was written is asked, through its own files, in a process that does not know xlmr, and every answer held against the model's
+    own: `parity.json` says how far they are apart. Where that is more than 1e-4, nothing is left.
 
     \b
     Examples:
       xlmr export onnx --output small-onnx
       xlmr export tensorflow --model my-tagger --output tagger-tf
-      xlmr export onnx --model FacebookAI/xlm-roberta-base --task feature-extraction --dtype float16 --layout single --output base-onnx
+      xlmr export onnx --model FacebookAI/xlm-roberta-base --task feature-extraction --single-file --output base-onnx
     """
+
+
+def shared(command: Command) -> Command:
+    """The options of every target."""
+    options = (
+        click.option("--task", type=click.Choice(TASKS), help="What is asked of it.  [default: what the model's head is for]"),
+        click.option("--force", is_flag=True, help="Replace what is there, when the new is whole."),
+        json_option,
+        source_options,
+    )
+    return with_options(command, options)
+
+
+output = click.option("--output", "-o", required=True, type=click.Path(path_type=Path), metavar="DIR", help="The folder to make.")
+dtype = click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32", show_default=True,
+                     help="Of the weights; of ONNX of the arithmetic too.")  # fmt: skip
+
+
+@export.command()
+@click.option("--output", "-o", type=click.Path(path_type=Path), metavar="DIR", help="The folder to make.")
+@click.option("--in-place", "layout", flag_value="in-place", help="The graph alone, into the model's own folder: nothing is copied.")
+@click.option("--single-file", "layout", flag_value="single", help="Weights inside model.onnx; 2 GB at most.")
+@click.option("--external-data", "layout", flag_value="external", help="Weights in model.onnx.data.")
+@click.option("--fused", is_flag=True, help="With ONNX Runtime's own operators, which no other engine has.")
+@click.option("--server", type=click.Choice(["triton", "tei"]), help="The folder as a server loads it.")
+@dtype
+@shared
+def onnx(output: Path | None, layout: str | None, **chosen: Any) -> None:
+    """ONNX: model.onnx beside model.safetensors, which it points into.
+
+    Operators of the standard (opset 17), any batch and length; inputs input_ids and attention_mask, outputs last_hidden_state or
+    logits, as Hugging Face names them.
+
+    \b
+    Examples:
+      xlmr export onnx --output small-onnx
+      xlmr export onnx --model ./my-model --in-place
+      xlmr export onnx --model my-tagger --server triton --output repository/my-tagger
+    """
+    run("onnx", output, layout=layout or "beside", **chosen)
+
+
+@export.command()
+@output
+@shared
+def pytorch(output: Path, **chosen: Any) -> None:
+    """PyTorch: a folder of Hugging Face's with model.pt, plain weights, and model.pt2, a torch.export program (extra train).
+
+    \b
+    Examples:
+      xlmr export pytorch --output small-pt
+      xlmr export pytorch --model my-tagger --output tagger-pt
+    """
+    run("pytorch", output, **chosen)
+
+
+@export.command()
+@output
+@click.option("--tflite", is_flag=True, help="model.tflite too, for LiteRT; 2 GB at most.")
+@click.option("--server", type=click.Choice(["tf-serving"]), help="The folder as a server loads it.")
+@shared
+def tensorflow(output: Path, **chosen: Any) -> None:
+    """TensorFlow: a SavedModel, with a signature for each task (extra tensorflow).
+
+    \b
+    Examples:
+      xlmr export tensorflow --output small-tf
+      xlmr export tensorflow --model my-tagger --server tf-serving --output models/my-tagger
+      xlmr export tensorflow --task feature-extraction --tflite --output small-lite
+    """
+    run("tensorflow", output, **chosen)
+
+
+@export.command()
+@output
+@click.option("--stablehlo", is_flag=True, help="model.stablehlo too, by jax.export, for any batch and length.")
+@shared
+def jax(output: Path, **chosen: Any) -> None:
+    """JAX: params.safetensors, a nested dict of arrays, and model.py, the pure functions of it (extra jax).
+
+    \b
+    Examples:
+      xlmr export jax --output small-jax
+      xlmr export jax --model my-classifier --stablehlo --output classifier-jax
+    """
+    run("jax", output, **chosen)
+
+
+@export.command()
+@output
+@click.option("--server", type=click.Choice(["tei"]), help="The folder as a server loads it.")
+@dtype
+@shared
+def safetensors(output: Path, **chosen: Any) -> None:
+    """Safetensors: a folder of Hugging Face's, which transformers loads.
+
+    \b
+    Examples:
+      xlmr export safetensors --output small-hf
+      xlmr export safetensors --task feature-extraction --server tei --output small-tei
+    """
+    run("safetensors", output, **chosen)
+
+
+def run(target: str, output: Path | None, *, force: bool, as_json: bool, model: str | None, revision: str | None, **chosen: Any) -> None:
+    """Export, and print what was made."""
     from xlmr import export as exports
     from xlmr.cli import printing
+    from xlmr.export.options import TARGETS
 
-    found = exports.run(target, {"source": model, "revision": revision}, output, exports.Options(**chosen), force=force)
+    options = TARGETS[target](**chosen)
+    found = exports.run(target, {"source": model, "revision": revision}, output, options, force=force, step=note)
     say(printing.dumped(found.as_json()) if as_json else printing.exported(found))

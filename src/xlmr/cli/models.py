@@ -43,15 +43,16 @@ def info(as_json: bool, model: str | None, revision: str | None) -> None:
 def import_model(source: Path, output: Path, memory: float | None, timeout: float) -> None:
     """Make a folder of ours from weights in another format, and print it.
 
-    FILE is `pytorch_model.bin` or its index, fairseq's `model.pt`, or a folder with one of them or with safetensors beside a
-    `sentencepiece.bpe.model`. A pickle is opened in a process of its own, which builds nothing but tensors, with bounds on
-    memory and time (extra `train`).
+    FILE is `pytorch_model.bin` or its index, fairseq's `model.pt`, or a folder with one of them, with safetensors beside a
+    `sentencepiece.bpe.model`, or with what `xlmr export` made for JAX or TensorFlow. A pickle is opened in a process of its own,
+    which builds nothing but tensors, with bounds on memory and time (extra `train`).
 
     \b
     Examples:
       xlmr import xlmr.base/model.pt --output xlm-roberta-base
       xlmr import downloads/old-model --output new-model
       xlmr import pytorch_model.bin --output new-model --memory 8 --timeout 120
+      xlmr import small-tf --output small-again
     """
     from xlmr.checkpoint import importing
 

@@ -148,8 +148,12 @@ def exported(found: Exported) -> str:
     """What an export has made, and how far it is from the model, for people."""
     width = max(map(len, found.files))
     files = [f"  {name:{width}}  {size / 1e6:10,.2f} MB" for name, size in found.files.items()]
-    apart = [f"  {name}: at most {of.largest:.1e} from the model's, {of.mean:.1e} on average" for name, of in found.parity.outputs.items()]
-    return "\n".join([click.style(str(found.folder), bold=True), *files, *apart])
+    apart = [
+        f"  {of.artefact}, {of.task}: {of.output} at most {of.largest:.1e} from the model's, {of.mean:.1e} on average"
+        for of in found.parity.differences
+    ]
+    took = f"  written in {found.seconds['write']:.2f} s, proven in {found.seconds['prove']:.1f} s"
+    return "\n".join([click.style(str(found.folder), bold=True), *files, *apart, took])
 
 
 def seeded(found: Seeded) -> str:

@@ -34,3 +34,8 @@ def say(line: str) -> None:
         raise
     except OSError as error:
         raise OSError(error.errno, f"standard output: {error.strerror}") from None
+
+
+def note(message: str) -> None:
+    """Say on standard error what goes on."""
+    click.echo(visible(message), err=True)

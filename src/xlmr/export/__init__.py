@@ -7,8 +7,10 @@ What was exported has been asked, through its own files and in a process that do
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -18,24 +20,13 @@ from xlmr import checkpoint
 from xlmr.checkpoint import Checkpoint
 from xlmr.checkpoint.replacing import replacing
 from xlmr.errors import BadInput
-from xlmr.export import answers, parity
-from xlmr.export.answers import Task
-from xlmr.export.parity import Parity
+from xlmr.export import parity
+from xlmr.export.options import IN_PLACE, TARGETS, Onnx, Options
+from xlmr.export.parity import Asked, Made, Parity
 
-TARGETS = ("onnx", "pytorch", "tensorflow", "jax", "safetensors")
+__all__ = ["Exported", "Options", "run"]
+
 REPORT = "parity.json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What may be chosen of an export."""
-
-    task: str | None = None
-    """Of `answers.TASKS`; None: what the model's head is for."""
-    dtype: str = "float32"
-    """Of the weights as they are stored: `float32` or `float16`. The arithmetic is in float32."""
-    layout: str = "beside"
-    """Of ONNX: `beside`, the graph points into `model.safetensors`; `external`, into `model.onnx.data`; `single`: one file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,41 +37,62 @@ class Exported:
     files: Mapping[str, int]
     """Their sizes, in bytes."""
     parity: Parity
+    seconds: Mapping[str, float]
+    """That it took to `write` and to `prove`."""
 
     def as_json(self) -> dict[str, Any]:
         """As `xlmr export --json` prints it."""
-        return {"folder": str(self.folder), "files": dict(self.files), "parity": self.parity.as_json()}
+        return {"folder": str(self.folder), "files": dict(self.files), "seconds": dict(self.seconds), "parity": self.parity.as_json()}
 
 
 class Target(Protocol):
-    """A module of `export`: what it writes, and the program that asks it."""
+    """A module of `export`."""
 
-    PROGRAM: str
-    """Of `export.programs`."""
-
-    def write(self, of: Checkpoint, task: Task, folder: Path, options: Options) -> None:
-        """Write the model into an empty folder."""
+    def write(self, of: Checkpoint, folder: Path, options: Any) -> list[Asked]:
+        """Write the model into an empty folder, and say what is to be asked."""
         ...
 
 
-def run(target: str, source: Mapping[str, Any], output: Path, options: Options | None = None, *, force: bool = False) -> Exported:
-    """Export a model to a folder, whole or not at all. `source` is what `checkpoint.open` takes, `source` and `revision`.
+Step = Callable[[str], object]
+"""Is told what is done next."""
+
+
+def run(
+    target: str, source: Mapping[str, Any], output: Path | None, options: Options | None = None, *, force: bool = False,
+    step: Step = lambda _: None,
+) -> Exported:  # fmt: skip
+    """Export a model to a folder, whole or not at all. `source` is what `checkpoint.open` takes, `source` and `revision`; `options` are of
+    the target's class in `options.TARGETS`. `output` is None for a graph in place, and only then.
 
     Raises BadInput for a target or task that is not known or a folder that would be lost, BadExport where the exported model does not
     answer as the checkpoint does, MissingExtra where a framework is not installed, OSError where the disk refuses.
     """
     if target not in TARGETS:
         raise BadInput(f"target {target!r} is not known; wanted one of {', '.join(TARGETS)}")
-    options = options or Options()
-    maker: Target = import_module(f"xlmr.export.{target}")  # type: ignore[assignment]  # a module is one
+    options = options or TARGETS[target]()
+    if (output is None) != (isinstance(options, Onnx) and options.layout == IN_PLACE):
+        raise BadInput("an export goes into a new folder, --output, or, as a graph of ONNX, in place; wanted one of the two")
+    maker = import_module(f"xlmr.export.{target}")
     opened = checkpoint.open(source["source"], revision=source["revision"])
-    task = answers.find(opened, options.task)
+    began = time.perf_counter()
+    step("writing")
+    with _anew(maker, opened, output, options, force) if output else maker.in_place(opened, options, force) as made:
+        written = time.perf_counter()
+        step("asking what was written")
+        found = parity.prove(made.asked, opened)
+        report = {"target": target, "options": asdict(options), **found.as_json()}
+        (made.folder / REPORT).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    where = output or made.folder
+    new = where.rglob("*") if output else [where / name for name in (REPORT, *(of.name for of in made.asked))]
+    files = {path.relative_to(where).as_posix(): path.stat().st_size for path in sorted(new) if path.is_file()}
+    return Exported(where, files, found, {"write": written - began, "prove": time.perf_counter() - written})
+
+
+@contextmanager
+def _anew(maker: Target, of: Checkpoint, output: Path, options: Options, force: bool) -> Iterator[Made]:
+    """In a folder of its own."""
     with replacing(output.resolve(), partial(check_output, force=force)) as new:
-        maker.write(opened, task, new, options)
-        found = parity.prove(new, maker.PROGRAM, opened, task, parity.TOLERANCE[options.dtype])
-        (new / REPORT).write_text(json.dumps({"target": target, **found.as_json()}, indent=1) + "\n", encoding="utf-8")
-        files = {path.relative_to(new).as_posix(): path.stat().st_size for path in sorted(new.rglob("*")) if path.is_file()}
-    return Exported(output, files, found)
+        yield Made(new, maker.write(of, new, options))
 
 
 def check_output(folder: Path, *, force: bool = False) -> None:

@@ -20,27 +20,31 @@ class Task:
     name: str
     """Hugging Face's."""
     outputs: tuple[str, ...]
-    architecture: str | None
-    """The class whose head it needs, of `tensors.TASK_HEADS`; None: the encoder alone, or the head for masks."""
+    architecture: str
+    """Hugging Face's class for it."""
+
+    @property
+    def signature(self) -> str:
+        """The name where hyphens are none."""
+        return self.name.replace("-", "_")
 
 
-TASKS: Mapping[str, Task] = {
-    task.name: task
-    for task in (
-        Task("feature-extraction", ("last_hidden_state",), None),
-        Task("fill-mask", ("logits",), None),
-        Task("text-classification", ("logits",), "XLMRobertaForSequenceClassification"),
-        Task("token-classification", ("logits",), "XLMRobertaForTokenClassification"),
-        Task("question-answering", ("start_logits", "end_logits"), "XLMRobertaForQuestionAnswering"),
-    )
-}
+ENCODER = Task("feature-extraction", ("last_hidden_state",), "XLMRobertaModel")
+MASKS = Task("fill-mask", ("logits",), "XLMRobertaForMaskedLM")
+HEADED = (
+    Task("text-classification", ("logits",), "XLMRobertaForSequenceClassification"),
+    Task("token-classification", ("logits",), "XLMRobertaForTokenClassification"),
+    Task("question-answering", ("start_logits", "end_logits"), "XLMRobertaForQuestionAnswering"),
+)
+"""Those of a fine-tuned head, with its class in `tensors.TASK_HEADS`."""
+TASKS: Mapping[str, Task] = {task.name: task for task in (ENCODER, MASKS, *HEADED)}
 
 
 def possible(model: Checkpoint) -> tuple[Task, ...]:
     """The tasks a model can be exported for: first that of its head, last the encoder alone."""
-    head = [task for task in TASKS.values() if model.task and task.architecture == model.task.architecture]
-    masks = [TASKS["fill-mask"]] if model.has_mlm_head else []
-    return (*head, *masks, TASKS["feature-extraction"])
+    head = [task for task in HEADED if model.task and task.architecture == model.task.architecture]
+    masks = [MASKS] if model.has_mlm_head else []
+    return (*head, *masks, ENCODER)
 
 
 def find(model: Checkpoint, name: str | None) -> Task:

@@ -3,36 +3,46 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from xlmr import checkpoint
 from xlmr.checkpoint import Checkpoint
-from xlmr.checkpoint.folder import WEIGHTS
+from xlmr.checkpoint.saving import write_arrays
 from xlmr.errors import MissingExtra
-from xlmr.export import safetensors
+from xlmr.export import answers, beside
 from xlmr.export.answers import Task
+from xlmr.export.options import Jax
+from xlmr.export.parity import Asked
 
 try:
-    import jax  # noqa: F401  # what is exported is asked before it is there
+    import jax.export
 
     from xlmr.runtimes import jax_model
 except ImportError:
     raise MissingExtra("jax", "exporting to JAX") from None
 
-if TYPE_CHECKING:
-    from xlmr.export import Options
-
-PROGRAM = "run_jax"
-PARAMS, MODEL = "params.safetensors", "model.py"
+PARAMS, MODEL, COMPILED = "params.safetensors", "model.py", "model.stablehlo"
+PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 
 
-def write(of: Checkpoint, task: Task, folder: Path, options: Options) -> None:
+def write(of: Checkpoint, folder: Path, options: Jax) -> list[Asked]:
     """The arrays by the names that `model.py` nests, and that file."""
-    from safetensors.numpy import save_file
-
-    safetensors.write(of, task, folder, options)
-    opened = checkpoint.open(folder)
-    save_file(dict(safetensors.Reading(opened, masks=True, head=True)), folder / PARAMS)
-    (folder / WEIGHTS).unlink()
+    task = answers.find(of, options.task)
+    beside.write(of, task, folder)
+    weights = beside.Weights(of, task)
+    write_arrays(folder / PARAMS, weights.shapes, weights.__getitem__, "float32")
     shutil.copyfile(jax_model.__file__, folder / MODEL)
+    asked = [Asked("run_jax", folder, PARAMS, (task,))]
+    if options.stablehlo:
+        (folder / COMPILED).write_bytes(compiled(of, task))
+        asked.append(Asked("run_stablehlo", folder, COMPILED, (task,)))
+    return asked
+
+
+def compiled(of: Checkpoint, task: Task) -> bytes:
+    """`answer` of any batch and length, for processors, GPUs and TPUs; the arrays are its first argument, nested, so it holds none."""
+    config, shapes = beside.named(of, task), beside.Weights(of, task).shapes
+    params = jax_model.nested({name: jax.ShapeDtypeStruct(shape, "float32") for name, shape in shapes.items()})
+    ids = jax.ShapeDtypeStruct(jax.export.symbolic_shape("batch, sequence"), "int32")
+    settings = {"head": task.architecture, "heads": config.heads, "pad_id": config.pad_id, "epsilon": config.norm_epsilon}
+    return bytes(jax.export.export(jax.jit(partial(jax_model.answer, **settings)), platforms=PLATFORMS)(params, ids, ids).serialize())

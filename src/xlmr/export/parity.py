@@ -17,11 +17,11 @@ from xlmr import checkpoint, runtimes
 from xlmr.checkpoint import Checkpoint
 from xlmr.config import Config
 from xlmr.errors import BadExport
-from xlmr.export.answers import Task
+from xlmr.export.answers import ENCODER, MASKS, Task
 from xlmr.heads import classes
 
-TOLERANCE = {"float32": 1e-4, "float16": 2e-2}
-"""By the type of the arithmetic: how far a number may be from ours."""
+TOLERANCE = {"float32": (1e-4, 0.0), "float16": (1e-4, 2e-2)}
+"""By the type of weights and arithmetic: how far a number may be from ours, and what share of the largest more."""
 RAGGED = (7, 3, 30, 4)
 """Tokens of the texts of a batch; besides it there is one of the shortest text, and one of the longest."""
 SHOWN = 400
@@ -30,45 +30,80 @@ PROGRAMS = Path(__file__).with_name("programs")
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A file or folder that was exported, and how it is asked."""
+
+    program: str
+    """Of `export.programs`."""
+    path: Path
+    """What the program is given."""
+    name: str
+    """What that is called in the report."""
+    tasks: tuple[Task, ...]
+    dtype: str = "float32"
+    """A key of `TOLERANCE`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What was written, and is to be asked."""
+
+    folder: Path
+    asked: Sequence[Asked]
+
+
+@dataclass(frozen=True, slots=True)
 class Difference:
     """Of one output, over all texts, padding left out."""
 
+    artefact: str
+    """The name of what was asked."""
+    task: str
+    output: str
     largest: float
     mean: float
+    allowed: float
 
 
 @dataclass(frozen=True, slots=True)
 class Parity:
     """What was found."""
 
-    task: str
-    tolerance: float
     lengths: tuple[tuple[int, ...], ...]
     """Tokens of the texts of each batch."""
-    outputs: Mapping[str, Difference]
+    differences: tuple[Difference, ...]
+
+    @property
+    def largest(self) -> float:
+        """Of all outputs."""
+        return max(of.largest for of in self.differences)
 
     def as_json(self) -> dict[str, Any]:
         """As `parity.json` has it."""
         return asdict(self)
 
 
-def prove(folder: Path, program: str, of: Checkpoint, task: Task, tolerance: float) -> Parity:
-    """Ask the files in a folder, by a program of `programs`, and hold the answers against the checkpoint's own, on our ONNX runtime.
+def prove(asked: Sequence[Asked], of: Checkpoint) -> Parity:
+    """Ask what was exported, and hold the answers against the checkpoint's own, on our ONNX runtime.
 
-    Raises BadExport where one is further off than `tolerance`, or the program fails.
+    Raises BadExport where an answer is further off than `TOLERANCE` allows, or a program fails.
     """
     batches = questions(of.config)
-    found = ask(folder, program, batches, of.config.pad_id)
-    wanted = [expected(of, task, ids) for ids in batches]
-    outputs = {name: _difference(name, batches, found, wanted, of.config.pad_id) for name in task.outputs}
-    lengths = tuple(tuple((ids != of.config.pad_id).sum(1).tolist()) for ids in batches)
-    for name, one in outputs.items():
-        if not one.largest <= tolerance:
+    tasks = {task.name: task for one in asked for task in one.tasks}
+    wanted = {name: [expected(of, task, ids) for ids in batches] for name, task in tasks.items()}
+    differences = []
+    for one in asked:
+        found = ask(one, batches, of.config.pad_id)
+        for task in one.tasks:
+            differences += [_difference(one, task, output, batches, of.config.pad_id, found, wanted[task.name]) for output in task.outputs]
+    for apart in differences:
+        if not apart.largest <= apart.allowed:
             raise BadExport(
-                f"{task.name}: {name} of the exported model is up to {one.largest:.1e} off the checkpoint's; wanted {tolerance:g} at most. "
-                "Nothing was exported"
+                f"{apart.task}: {apart.output} of the exported {apart.artefact} is up to {apart.largest:.1e} off the checkpoint's; "
+                f"wanted {apart.allowed:.1e} at most. Nothing was exported"
             )
-    return Parity(task.name, tolerance, lengths, outputs)
+    lengths = tuple(tuple((ids != of.config.pad_id).sum(1).tolist()) for ids in batches)
+    return Parity(lengths, tuple(differences))
 
 
 def questions(config: Config) -> list[np.ndarray]:
@@ -89,12 +124,12 @@ def _rows(lengths: Sequence[int], config: Config, dice: np.random.Generator) -> 
 def expected(of: Checkpoint, task: Task, ids: np.ndarray) -> dict[str, np.ndarray]:
     """The checkpoint's own answers, float32 `[batch, …]`; zeros at padding."""
     runtime, real = runtimes.start(of), ids != of.config.pad_id
-    if task.name == "fill-mask":
+    if task == MASKS:
         logits = np.zeros((*ids.shape, of.config.vocabulary), np.float32)
         logits[real] = runtime.mlm_logits(ids, np.argwhere(real))
         return {"logits": logits}
     (states,) = runtime.hidden_states(ids)
-    if task.name == "feature-extraction":
+    if task == ENCODER:
         return {"last_hidden_state": states}
     weights = {name.removeprefix("task."): array for name, array in checkpoint.head_weights(of).items()}
     if task.name == "text-classification":
@@ -103,36 +138,41 @@ def expected(of: Checkpoint, task: Task, ids: np.ndarray) -> dict[str, np.ndarra
     return {"logits": found} if task.name == "token-classification" else {"start_logits": found[..., 0], "end_logits": found[..., 1]}
 
 
-def ask(folder: Path, program: str, batches: Sequence[np.ndarray], pad_id: int) -> Mapping[str, np.ndarray]:
-    """What a program answers: `NAME.N` of each output and batch. Raises BadExport where it fails."""
+def ask(asked: Asked, batches: Sequence[np.ndarray], pad_id: int) -> Mapping[str, np.ndarray]:
+    """What a program answers: `TASK.NAME.N` of each task, output and batch. Raises BadExport where it fails."""
     with tempfile.TemporaryDirectory() as temporary:
-        asked, answered = (Path(temporary) / f"{name}.npz" for name in ("questions", "answers"))
+        questions, answers = (Path(temporary) / f"{name}.npz" for name in ("questions", "answers"))
         held = {f"ids.{i}": ids for i, ids in enumerate(batches)} | {
             f"mask.{i}": (ids != pad_id).astype(np.int64) for i, ids in enumerate(batches)
         }
-        np.savez(asked, **held)  # type: ignore[arg-type]  # NumPy's stubs take no names
-        command = [sys.executable, "-P", str(PROGRAMS / f"{program}.py"), str(folder), str(asked), str(answered)]
+        np.savez(questions, **held)  # type: ignore[arg-type]  # NumPy's stubs take no names
+        paths = (PROGRAMS / f"{asked.program}.py", asked.path, questions, answers)
+        command = [sys.executable, "-P", *map(str, paths), *(task.name for task in asked.tasks)]
         done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False, env=_quiet())
-        if done.returncode or not answered.exists():
-            raise BadExport(f"{folder}: the exported model does not run ({done.stderr.strip()[-SHOWN:]}). Nothing was exported")
-        with np.load(answered) as found:
+        if done.returncode or not answers.exists():
+            why = done.stderr.strip()[-SHOWN:] or f"it ended with {done.returncode}"
+            raise BadExport(f"{asked.name}: the exported model does not run ({why}). Nothing was exported")
+        with np.load(answers) as found:
             return dict(found)
 
 
 def _difference(
-    name: str, batches: Sequence[np.ndarray], found: Mapping[str, np.ndarray], wanted: Sequence[Mapping[str, np.ndarray]], pad_id: int
-) -> Difference:
+    asked: Asked, task: Task, output: str, batches: Sequence[np.ndarray], pad_id: int, found: Mapping[str, np.ndarray],
+    wanted: Sequence[Mapping[str, np.ndarray]],
+) -> Difference:  # fmt: skip
     """Raises BadExport where an answer is missing or of another shape."""
-    apart = []
+    apart, largest = [], 0.0
     for i, ids in enumerate(batches):
-        theirs, ours = found.get(f"{name}.{i}"), wanted[i][name]
+        theirs, ours = found.get(f"{task.name}.{output}.{i}"), wanted[i][output]
         if theirs is None or theirs.shape != ours.shape:
             shape = "nothing" if theirs is None else f"an array of the shape {theirs.shape}"
-            raise BadExport(f"the exported model gives {shape} for {name}, wanted the shape {ours.shape}. Nothing was exported")
+            raise BadExport(f"the exported {asked.name} gives {shape} for {output}, wanted the shape {ours.shape}. Nothing was exported")
+        real = ids != pad_id
         off = np.abs(theirs.astype(np.float32) - ours)
-        apart.append((off[ids != pad_id] if off.shape[:2] == ids.shape else off).ravel())
-    every = np.concatenate(apart)
-    return Difference(float(every.max()), float(every.mean()))
+        apart.append((off[real] if off.shape[:2] == ids.shape else off).ravel())
+        largest = max(largest, float(np.abs(ours).max()))
+    every, (least, share) = np.concatenate(apart), TOLERANCE[asked.dtype]
+    return Difference(asked.name, task.name, output, float(every.max()), float(every.mean()), least + share * largest)
 
 
 def _quiet() -> dict[str, str]:

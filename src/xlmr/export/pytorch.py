@@ -1,17 +1,21 @@
-"""A model for PyTorch: `model.pt2`, which runs without its source, and `model.pt`, weights by Hugging Face's names (extra: train)."""
+"""A model for PyTorch: a folder of Hugging Face's, and in it `model.pt`, its weights as a plain dict, and `model.pt2`, which runs without
+its source (extra: train)."""
 
 from __future__ import annotations
 
+from errno import EIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from xlmr import checkpoint
+from xlmr import checkpoint, tensors
 from xlmr.checkpoint import Checkpoint
 from xlmr.checkpoint.folder import WEIGHTS
 from xlmr.config import Config
 from xlmr.errors import MissingExtra
-from xlmr.export import safetensors
-from xlmr.export.answers import Task
+from xlmr.export import answers, safetensors
+from xlmr.export.answers import ENCODER, MASKS, Task
+from xlmr.export.options import Options
+from xlmr.export.parity import Asked
 
 try:
     import torch
@@ -22,40 +26,41 @@ try:
 except ImportError:
     raise MissingExtra("train", "exporting to PyTorch") from None
 
-if TYPE_CHECKING:
-    from xlmr.export import Options
-
-PROGRAM = "run_pytorch"
-WEIGHTS_FILE, PROGRAM_FILE = "model.pt", "model.pt2"
+STATE, PROGRAM = "model.pt", "model.pt2"
 
 
-def write(of: Checkpoint, task: Task, folder: Path, options: Options) -> None:
-    """Hugging Face's folder, and both files beside it."""
+def write(of: Checkpoint, folder: Path, options: Options) -> list[Asked]:
+    """The folder, and both files in it. The weights are in memory once, as pages of the file that was written first."""
     from safetensors.torch import load_file
 
-    safetensors.write(of, task, folder, options)
-    opened = checkpoint.open(folder)
-    torch.save(load_file(folder / WEIGHTS), folder / WEIGHTS_FILE)
-    model = Model(opened, task).eval()
-    ids = torch.full((2, 4), opened.config.eos_id)
+    task = answers.find(of, options.task)
+    safetensors.place(of, task, folder, "float32")
+    opened, held = checkpoint.open(folder), load_file(folder / WEIGHTS)
+    ids = torch.full((2, 4), of.config.eos_id)
     sizes = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
-    program = torch.export.export(model, (ids, torch.ones_like(ids)), dynamic_shapes=(sizes, sizes), strict=False)
-    torch.export.save(program, folder / PROGRAM_FILE)
+    program = torch.export.export(Model(opened, task, held), (ids, torch.ones_like(ids)), dynamic_shapes=(sizes, sizes), strict=False)
+    try:
+        torch.save(held, folder / STATE)
+        torch.export.save(program, folder / PROGRAM)
+    except RuntimeError as error:  # how PyTorch calls a disk that is full
+        raise OSError(EIO, f"PyTorch cannot write it: {str(error).splitlines()[0]}") from error
+    return [Asked("run_pytorch", folder, PROGRAM, (task,))]
 
 
 class Model(nn.Module):
     """An encoder on padded batches, and the head of a task: what is traced."""
 
-    def __init__(self, of: Checkpoint, task: Task) -> None:
+    def __init__(self, of: Checkpoint, task: Task, held: dict[str, Tensor]) -> None:
+        """`held`: the weights by Hugging Face's names, which it takes as they are, not copies."""
         super().__init__()
-        self.encoder = Encoder(of.config, head=task.name == "fill-mask")
-        read = safetensors.Reading(of, masks=task.name == "fill-mask", head=True)
-        held = {name: torch.from_numpy(read[name].copy()) for name in read}
-        self.encoder.load_state_dict({name: values for name, values in held.items() if not name.startswith("task.")})
-        self.task = nn.ParameterDict(
-            {name.removeprefix("task.").replace(".", "_"): v for name, v in held.items() if name.startswith("task.")}
-        )
+        with torch.device("meta"):
+            self.encoder = Encoder(of.config, head=task == MASKS)
+        wanted = [*tensors.encoder(of.config), *(tensors.mlm_head(of.config) if task == MASKS else ())]
+        self.encoder.load_state_dict({tensor.name: held[tensor.hf] for tensor in wanted}, assign=True)
+        head = tensors.task_head(task.architecture) if task not in (ENCODER, MASKS) else ()
+        self.task = nn.ParameterDict({tensor.name.removeprefix("task.").replace(".", "_"): held[tensor.hf] for tensor in head})
         self.answer = task
+        self.eval()
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
         """The task's outputs."""

@@ -1,16 +1,18 @@
-"""A TensorFlow SavedModel of ordinary operators, its weights as variables, with a signature by the task's name (extra: tensorflow)."""
+"""A TensorFlow SavedModel of ordinary operators, its weights as variables, with a signature for every task (extra: tensorflow)."""
 
 from __future__ import annotations
 
+from errno import EIO
+from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from xlmr import checkpoint
 from xlmr.checkpoint import Checkpoint
-from xlmr.checkpoint.folder import WEIGHTS
-from xlmr.errors import MissingExtra
-from xlmr.export import answers, safetensors
+from xlmr.errors import BadInput, MissingExtra
+from xlmr.export import answers, beside, servers
 from xlmr.export.answers import Task
+from xlmr.export.options import TensorFlow
+from xlmr.export.parity import Asked
 
 try:
     import tensorflow as tf
@@ -19,31 +21,56 @@ try:
 except ImportError:
     raise MissingExtra("tensorflow", "exporting to TensorFlow") from None
 
-if TYPE_CHECKING:
-    from xlmr.export import Options
-
-PROGRAM = "run_tensorflow"
 DEFAULT = "serving_default"
-"""The signature that TensorFlow Serving asks where none is named."""
+"""The signature that TensorFlow Serving asks where none is named: that of the first task."""
+MODEL, LITE = "saved_model.pb", "model.tflite"
+MOST = 2**31 - 1
+"""Bytes of a model for LiteRT: a FlatBuffer's."""
 
 
-def write(of: Checkpoint, task: Task, folder: Path, options: Options) -> None:
-    """`saved_model.pb` and `variables/`, beside config and tokenizer."""
-    safetensors.write(of, task, folder, options)
-    opened = checkpoint.open(folder)
-    module = Model(opened, task)
-    signature = module.answer.get_concrete_function()
-    tf.saved_model.save(module, str(folder), signatures={DEFAULT: signature, task.name.replace("-", "_"): signature})
-    (folder / WEIGHTS).unlink()
+def write(of: Checkpoint, folder: Path, options: TensorFlow) -> list[Asked]:
+    """`saved_model.pb` and `variables/`, beside config and tokenizer. Raises BadInput where LiteRT could not hold the model."""
+    tasks = answers.possible(of) if options.task is None else (answers.find(of, options.task),)
+    place = folder / servers.VERSION if options.server == "tf-serving" else folder
+    _check_lite(of, tasks, options)
+    beside.write(of, tasks[0], folder)
+    module = Model(of, tasks)
+    signatures = {name: function.get_concrete_function() for name, function in module.answers.items()}
+    try:
+        tf.saved_model.save(module, str(place), signatures={DEFAULT: signatures[tasks[0].signature], **signatures})
+    except tf.errors.OpError as error:  # how TensorFlow calls a disk that is full
+        raise OSError(EIO, f"TensorFlow cannot write it: {str(error).splitlines()[0]}") from error
+    asked = [Asked("run_tensorflow", place, MODEL, tasks)]
+    if options.tflite:
+        (folder / LITE).write_bytes(lite(module, tasks[0]))
+        asked.append(Asked("run_litert", folder / LITE, LITE, tasks[:1]))
+    return asked
+
+
+def _check_lite(of: Checkpoint, tasks: tuple[Task, ...], options: TensorFlow) -> None:
+    """Before anything is written."""
+    size = sum(4 * prod(shape) for shape in beside.Weights(of, *tasks[:1]).shapes.values())
+    if options.tflite and size > MOST:
+        raise BadInput(f"the weights have {size:,} bytes in float32, and a model for LiteRT holds {MOST:,}; leave out --tflite")
+
+
+def lite(module: Model, task: Task) -> bytes:
+    """A FlatBuffer for LiteRT, with the weights inside, float32, and one signature, `serving_default`."""
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([module.answers[task.signature].get_concrete_function()], module)
+    model: bytes = converter.convert()
+    return model
 
 
 class Model(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
-    """An encoder and the head of a task: `answer` is what is saved."""
+    """An encoder and the heads of tasks: `answers` are what is saved."""
 
-    def __init__(self, of: Checkpoint, task: Task) -> None:
+    def __init__(self, of: Checkpoint, tasks: tuple[Task, ...]) -> None:
         super().__init__()
-        self.encoder = Encoder(of.config, safetensors.Reading(of, masks=task.name == "fill-mask", head=True))
-        self.answer = tf.function(
+        self.encoder = Encoder(of.config, beside.Weights(of, *tasks))
+        self.answers = {task.signature: self._function(task) for task in tasks}
+
+    def _function(self, task: Task) -> Any:
+        return tf.function(
             lambda input_ids, attention_mask: self._answer(task, input_ids, attention_mask),
             input_signature=[tf.TensorSpec([None, None], tf.int64, name) for name in answers.INPUTS],
             autograph=False,

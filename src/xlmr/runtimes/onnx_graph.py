@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 WORDS = "embeddings.words.weight"
 OPSET, IR_VERSION = 20, 9  # the first with Gelu, and the file format of its time
 DTYPES = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16, "bfloat16": TensorProto.BFLOAT16}
+ARITHMETIC: Mapping[str, type] = {"float32": np.float32, "float16": np.float16}
 Inputs = dict[str, tuple[type, list[str | int]]]
 UNSEEN = -1e9  # finite, so that a row of nothing but padding gives numbers
 
@@ -46,7 +47,7 @@ def encoder(config: Config, stored: Mapping[str, Stored], layers: range) -> Mode
     inputs: Inputs = {"ids": (np.int64, ["batch", "tokens"]), "picks": (np.int64, ["picks"])}
     if layers.start:
         inputs["below"] = (np.float32, ["real", config.width])
-    return graph.close("encoder", inputs, x, "states", ["picks", config.width])
+    return graph.close("encoder", inputs, {"states": (x, ["picks", config.width])})
 
 
 def mlm_head(config: Config, stored: Mapping[str, Stored]) -> ModelProto:
@@ -58,7 +59,7 @@ def mlm_head(config: Config, stored: Mapping[str, Stored]) -> ModelProto:
     # Words times picks, not picks times words: an engine rearranges the right-hand matrix, and a gigabyte is better read as it lies.
     logits = graph.node("Transpose", graph.node("Gemm", words, x, bias, transB=1), perm=[1, 0])
     inputs: Inputs = {"states": (np.float32, ["picks", config.width])}
-    return graph.close("mlm_head", inputs, logits, "logits", ["picks", config.vocabulary])
+    return graph.close("mlm_head", inputs, {"logits": (logits, ["picks", config.vocabulary])})
 
 
 def folder(stored: Mapping[str, Stored]) -> Path:
@@ -156,8 +157,10 @@ def norm(graph: Graph, config: Config, name: str, x: str) -> str:
 class Graph:
     """A graph being written. Values are named by strings; a weight's is our name for it."""
 
-    def __init__(self, stored: Mapping[str, Stored]) -> None:
+    def __init__(self, stored: Mapping[str, Stored], arithmetic: str = "float32") -> None:
+        """`arithmetic` is the type that is computed in, a key of `DTYPES`, whatever the weights are stored in."""
         self._stored = stored
+        self._arithmetic = arithmetic
         self._folder = folder(stored)
         self._nodes: list[NodeProto] = []
         self._constants: dict[str, TensorProto] = {}
@@ -176,37 +179,43 @@ class Graph:
             self._constants[name] = numpy_helper.from_array(np.array(value, dtype), name)
         return name
 
+    def number(self, value: float) -> str:
+        """A number that enters the arithmetic, in its type."""
+        return self.constant(value, ARITHMETIC[self._arithmetic])
+
     def rows(self, values: str, indices: str) -> str:
         """Some of the rows."""
         return self.node("Gather", values, indices, axis=0)
 
     def rows_of(self, name: str, indices: str) -> str:
-        """Some rows of a stored table, in float32: taken first, so that the table itself is never converted."""
+        """Some rows of a stored table, in the arithmetic's type: taken first, so that the table itself is never converted."""
         return self._widened(self.rows(self._point_at(name), indices), name)
 
     def weight(self, name: str) -> str:
-        """A stored tensor, in float32."""
+        """A stored tensor, in the arithmetic's type."""
         point = self._point_at(name)
         if name not in self._casts:
             self._casts[name] = self._widened(point, name)
         return self._casts[name]
 
-    def close(self, name: str, inputs: Inputs, result: str, output: str, shape: list[str | int]) -> ModelProto:
-        """The model: `result` goes out as `output`, float32 of this shape."""
-        return self.close_all(name, inputs, {output: (result, shape)})
-
-    def close_all(self, name: str, inputs: Inputs, outputs: Mapping[str, tuple[str, list[str | int]]]) -> ModelProto:
-        """The model of several outputs, float32: of each what goes out by its name, and the shape."""
-        self._nodes += [helper.make_node("Identity", [result], [output], output) for output, (result, _) in outputs.items()]
+    def close(
+        self, name: str, inputs: Inputs, outputs: Mapping[str, tuple[str, list[str | int]]], version: tuple[int, int] = (OPSET, IR_VERSION)
+    ) -> ModelProto:
+        """The model. Of each output, float32: the value that goes out, and its shape. `version`: of operators and file format."""
+        for output, (result, _) in outputs.items():
+            last = ("Identity", {}) if self._arithmetic == "float32" else ("Cast", {"to": TensorProto.FLOAT})
+            self._nodes.append(helper.make_node(last[0], [result], [output], output, **last[1]))
         given = [
             helper.make_tensor_value_info(key, helper.np_dtype_to_tensor_dtype(np.dtype(of)), size) for key, (of, size) in inputs.items()
         ]
         taken = [helper.make_tensor_value_info(output, TensorProto.FLOAT, shape) for output, (_, shape) in outputs.items()]
         graph = GraphProto(name=name, node=self._nodes, input=given, output=taken, initializer=self._constants.values())
-        return ModelProto(ir_version=IR_VERSION, producer_name="xlmr", graph=graph, opset_import=[OperatorSetIdProto(version=OPSET)])
+        operators = [OperatorSetIdProto(domain=of, version=version[0] if not of else 1) for of in sorted({n.domain for n in self._nodes})]
+        return ModelProto(ir_version=version[1], producer_name="xlmr", graph=graph, opset_import=operators)
 
     def _widened(self, value: str, name: str) -> str:
-        return value if self._stored[name].dtype == "float32" else self.node("Cast", value, to=TensorProto.FLOAT)
+        same = self._stored[name].dtype == self._arithmetic
+        return value if same else self.node("Cast", value, to=DTYPES[self._arithmetic])
 
     def _point_at(self, name: str) -> str:
         if name not in self._constants:

@@ -1,17 +1,16 @@
-"""Answers with `model.onnx`, on ONNX Runtime."""
+"""Answers with a `model.onnx`, on ONNX Runtime."""
 
 import sys
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
 
-folder, questions, answers = map(Path, sys.argv[1:])
-session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
+model, questions, answers, task = sys.argv[1:]
+session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
 names = [output.name for output in session.get_outputs()]
 asked, found = np.load(questions), {}
 for number in range(len(asked.files) // 2):
     feed = {"input_ids": asked[f"ids.{number}"], "attention_mask": asked[f"mask.{number}"]}
     for name, values in zip(names, session.run(names, feed), strict=True):
-        found[f"{name}.{number}"] = values
+        found[f"{task}.{name}.{number}"] = values
 np.savez(answers, **found)

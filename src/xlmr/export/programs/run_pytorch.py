@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-folder, questions, answers = map(Path, sys.argv[1:])
-model = torch.export.load(folder / "model.pt2").module()
-torch.load(folder / "model.pt", weights_only=True)
+folder, questions, answers, task = sys.argv[1:]
+model = torch.export.load(Path(folder) / "model.pt2").module()
+torch.load(Path(folder) / "model.pt", weights_only=True, mmap=True)
 asked, found = np.load(questions), {}
 for number in range(len(asked.files) // 2):
     ids, mask = (torch.from_numpy(asked[f"{name}.{number}"]) for name in ("ids", "mask"))
     with torch.inference_mode():
-        found |= {f"{name}.{number}": values.numpy() for name, values in model(ids, mask).items()}
+        found |= {f"{task}.{name}.{number}": values.numpy() for name, values in model(ids, mask).items()}
 np.savez(answers, **found)

@@ -1,0 +1,47 @@
+"""An export that is a checkpoint answers as the model does: with what was fitted to it, and with its head's transitions."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from test_export import exported
+from tuners import NAMES, TAGGER
+
+import xlmr
+from xlmr import checkpoint
+from xlmr.checkpoint import attachments
+from xlmr.heads.crf import Crf
+from xlmr.tasks import taggers
+
+TEXT = "the cat drinks water."
+
+
+@pytest.fixture
+def linked(tuned: Callable[..., Path]) -> Path:
+    """A tagger with a conditional random field."""
+    dice = np.random.default_rng(1)
+    field = Crf(*(2 * dice.standard_normal(shape, np.float32) for shape in ((len(NAMES), len(NAMES)), len(NAMES), len(NAMES))))
+    return tuned(TAGGER, NAMES, attachments={"tagging": taggers.pack("mean", field)})
+
+
+@pytest.mark.parametrize("target", ["onnx", "pytorch", "safetensors"])
+def test_transitions_come_along_with_the_emissions(target: str, linked: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch" if target == "pytorch" else "onnx")
+    exported(target, linked, tmp_path / "out")
+    assert xlmr.load(tmp_path / "out").tag(TEXT) == xlmr.load(linked).tag(TEXT)
+    assert load_file(tmp_path / "out" / "tagging.safetensors").keys() == load_file(linked / "tagging.safetensors").keys()
+    assert load_file(tmp_path / "out" / "tagging.safetensors")["transitions"].shape == (len(NAMES), len(NAMES))
+
+
+def test_of_the_encoder_alone_the_head_is_left_out(linked: Path, tmp_path: Path) -> None:
+    exported("onnx", linked, tmp_path / "out", task="feature-extraction")
+    assert checkpoint.open(tmp_path / "out").task is None
+    assert attachments.names(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_what_was_fitted_to_the_encoder_fits_the_export(dtype: str, speaking: Path, tmp_path: Path) -> None:
+    exported("safetensors", speaking, tmp_path / "out", dtype=dtype)
+    assert xlmr.load(tmp_path / "out").identify_language(TEXT)[0].code == xlmr.load(speaking).identify_language(TEXT)[0].code

@@ -1,0 +1,71 @@
+"""What was exported for JAX and TensorFlow comes back bit for bit."""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xlmr import checkpoint, export
+from xlmr.checkpoint import importing
+from xlmr.errors import BadCheckpoint
+from xlmr.export.options import TARGETS
+
+EVERY = [
+    pytest.param(of, marks=pytest.mark.skipif(find_spec(of) is None, reason=f"needs {of}"), id=of) for of in ("jax", "tensorflow")
+]
+
+
+def back(target: str, model: Path, folder: Path, **chosen: object) -> checkpoint.Checkpoint:
+    export.run(target, {"source": model, "revision": None}, folder / target, TARGETS[target](**chosen))
+    return checkpoint.open(importing.convert(folder / target, folder / "back"))
+
+
+@pytest.mark.parametrize("target", EVERY)
+def test_it_comes_back_bit_for_bit(target: str, tiny: Path, tmp_path: Path) -> None:
+    found, wanted = back(target, tiny, tmp_path), checkpoint.open(tiny)
+    assert found.config == wanted.config
+    assert found.stored.keys() == wanted.stored.keys()
+    assert all(np.array_equal(checkpoint.read(found, name), checkpoint.read(wanted, name)) for name in wanted.stored)
+
+
+@pytest.mark.parametrize("target", EVERY)
+def test_a_head_comes_back_with_its_labels(target: str, headed: Callable[..., Path], tmp_path: Path) -> None:
+    model = headed("XLMRobertaForTokenClassification")
+    found, wanted = back(target, model, tmp_path), checkpoint.open(model)
+    assert found.task is not None
+    assert wanted.task is not None
+    assert found.task.labels == wanted.task.labels
+    ours, theirs = checkpoint.head_weights(wanted), checkpoint.head_weights(found)
+    assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.skipif(find_spec("tensorflow") is None, reason="needs tensorflow")
+def test_a_folder_for_a_server_comes_back(tiny: Path, tmp_path: Path) -> None:
+    found = back("tensorflow", tiny, tmp_path, server="tf-serving")
+    assert found.has_mlm_head
+
+
+@pytest.mark.skipif(find_spec("tensorflow") is None, reason="needs tensorflow")
+def test_a_saved_model_of_others_is_refused(tiny: Path, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    other = tf.Module()
+    other.weight = tf.Variable([1.0])
+    tf.saved_model.save(other, str(tmp_path / "other"))
+    for name in ("config.json", "tokenizer.json"):
+        (tmp_path / "other" / name).write_bytes((tiny / name).read_bytes())
+    with pytest.raises(BadCheckpoint, match="its variables are not those that xlmr export tensorflow writes"):
+        importing.convert(tmp_path / "other", tmp_path / "back")
+    assert not (tmp_path / "back").exists()
+
+
+def test_arrays_of_another_model_are_refused(tiny: Path, tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    save_file({"x": np.zeros(3, np.float32)}, tmp_path / "params.safetensors")
+    for name in ("config.json", "tokenizer.json"):
+        (tmp_path / name).write_bytes((tiny / name).read_bytes())
+    with pytest.raises(BadCheckpoint, match="weights and config disagree"):
+        importing.convert(tmp_path, tmp_path / "back")

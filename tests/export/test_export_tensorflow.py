@@ -1,0 +1,45 @@
+"""A SavedModel is one that any program of TensorFlow takes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_export import exported
+
+from xlmr import checkpoint
+from xlmr.errors import BadInput
+from xlmr.export import answers
+
+tf = pytest.importorskip("tensorflow")
+
+
+def test_there_is_a_signature_for_every_task(headed: Callable[..., Path], tmp_path: Path) -> None:
+    model = headed("XLMRobertaForQuestionAnswering")
+    exported("tensorflow", model, tmp_path / "out")
+    loaded = tf.saved_model.load(str(tmp_path / "out"))
+    tasks = answers.possible(checkpoint.open(model))
+    assert {*loaded.signatures} == {"serving_default", *(task.signature for task in tasks)}
+    for task in tasks:
+        signature = loaded.signatures[task.signature]
+        inputs = signature.structured_input_signature[1]
+        assert {name: (of.dtype, of.shape.as_list()) for name, of in inputs.items()} == dict.fromkeys(
+            answers.INPUTS, (tf.int64, [None, None])
+        )
+        assert {*signature.structured_outputs} == {*task.outputs}
+
+
+def test_weights_are_variables(tiny: Path, tmp_path: Path) -> None:
+    exported("tensorflow", tiny, tmp_path / "out")
+    size = sum(4 * int(np.prod(of.shape)) for of in checkpoint.open(tiny).stored.values())
+    assert (tmp_path / "out" / "variables" / "variables.data-00000-of-00001").stat().st_size >= size
+    (graph,) = tf.saved_model.load(str(tmp_path / "out")).signatures["serving_default"].graph.as_graph_def().ListFields()[:1]
+    constants = [node for node in graph[1] if node.op == "Const"]
+    assert max(np.prod([dim.size for dim in of.attr["value"].tensor.tensor_shape.dim]) for of in constants) < 100
+
+
+def test_a_model_for_litert_that_would_be_too_large_is_refused(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xlmr.export.tensorflow.MOST", 1000)
+    with pytest.raises(BadInput, match="a model for LiteRT holds 1,000; leave out --tflite"):
+        exported("tensorflow", tiny, tmp_path / "out", tflite=True)
+    assert not (tmp_path / "out").exists()
