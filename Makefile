@@ -61,7 +61,7 @@ clean:  ## remove the environments and everything built; runs/ stays
 	$(PYTHON) -m venv .venv-dev
 	$(dev)/python -m pip install $(PIP_FLAGS) --upgrade 'pip>=25.1'
 	$(dev)/pip install $(PIP_FLAGS) --constraint constraints-dev.txt torch
-	$(dev)/pip install $(PIP_FLAGS) --constraint constraints-dev.txt --editable '.[train,lora,data,plot]' --group dev
+	$(dev)/pip install $(PIP_FLAGS) --constraint constraints-dev.txt --editable '.[train,lora,data,plot,jax,tensorflow]' --group dev
 	@touch $@
 
 python:
