@@ -85,16 +85,8 @@ def tensorflow(folder: str, task: str) -> Answer:
 def litert(folder: str, task: str) -> Answer:
     import tensorflow as tf
 
-    interpreter = tf.lite.Interpreter(f"{folder}/model.tflite", num_threads=2)
-    places = {of["name"].split(":")[0].removeprefix("serving_default_"): of["index"] for of in interpreter.get_input_details()}
-
-    def answer(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        for index in places.values():
-            interpreter.resize_tensor_input(index, ids.shape)
-        interpreter.allocate_tensors()
-        return next(iter(interpreter.get_signature_runner()(input_ids=ids, attention_mask=mask).values()))
-
-    return answer
+    runner = tf.lite.Interpreter(f"{folder}/model.tflite", num_threads=2).get_signature_runner()
+    return lambda ids, mask: next(iter(runner(input_ids=ids, attention_mask=mask).values()))
 
 
 def jax(folder: str, task: str) -> Answer:

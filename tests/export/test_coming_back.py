@@ -12,9 +12,7 @@ from xlmr.checkpoint import importing
 from xlmr.errors import BadCheckpoint
 from xlmr.export.options import TARGETS
 
-EVERY = [
-    pytest.param(of, marks=pytest.mark.skipif(find_spec(of) is None, reason=f"needs {of}"), id=of) for of in ("jax", "tensorflow")
-]
+EVERY = [pytest.param(of, marks=pytest.mark.skipif(find_spec(of) is None, reason=f"needs {of}"), id=of) for of in ("jax", "tensorflow")]
 
 
 def back(target: str, model: Path, folder: Path, **chosen: object) -> checkpoint.Checkpoint:

@@ -40,7 +40,9 @@ def test_a_graph_lies_as_it_was_asked_to(layout: str, dtype: str, tiny: Path, tm
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_inputs_outputs_and_axes_are_named_as_hugging_face_names_them(head: str | None, headed: Callable[..., Path], tmp_path: Path) -> None:
+def test_inputs_outputs_and_axes_are_named_as_hugging_face_names_them(
+    head: str | None, headed: Callable[..., Path], tmp_path: Path
+) -> None:
     model = checkpoint.open(headed(head))
     for task in answers.possible(model):
         exported("onnx", model.folder, tmp_path / task.name, task=task.name)
@@ -132,11 +134,11 @@ def test_onnx_runtime_quantizes_it_unmodified(layout: str, tiny: Path, tmp_path:
     exported("onnx", tiny, tmp_path / "out", layout=layout)
     config, batches = checkpoint.open(tiny).config, parity.questions(checkpoint.open(tiny).config)
 
-    class Batches(CalibrationDataReader):
-        left = [{"input_ids": ids, "attention_mask": (ids != config.pad_id).astype(np.int64)} for ids in batches]
+    left = [{"input_ids": ids, "attention_mask": (ids != config.pad_id).astype(np.int64)} for ids in batches]
 
+    class Batches(CalibrationDataReader):
         def get_next(self) -> dict[str, np.ndarray] | None:
-            return self.left.pop() if self.left else None
+            return left.pop() if left else None
 
     quantize_dynamic(tmp_path / "out" / GRAPH, tmp_path / "dynamic.onnx")
     quant_pre_process(tmp_path / "out" / GRAPH, tmp_path / "ready.onnx", skip_symbolic_shape=True)

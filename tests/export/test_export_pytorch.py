@@ -21,7 +21,7 @@ def test_weights_are_a_plain_dict_by_hugging_faces_names(tiny: Path, tmp_path: P
     assert all(torch.equal(found[name], wanted[name]) for name in wanted)
 
 
-@pytest.mark.parametrize("batch, length", [(1, 1), (1, 7), (5, 3)])
+@pytest.mark.parametrize(("batch", "length"), [(1, 1), (1, 7), (5, 3)])
 def test_a_program_takes_any_batch_and_length(batch: int, length: int, tiny: Path, tmp_path: Path) -> None:
     exported("pytorch", tiny, tmp_path / "out")
     program = torch.export.load(tmp_path / "out" / "model.pt2").module()

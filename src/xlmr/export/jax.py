@@ -44,5 +44,5 @@ def compiled(of: Checkpoint, task: Task) -> bytes:
     config, shapes = beside.named(of, task), beside.Weights(of, task).shapes
     params = jax_model.nested({name: jax.ShapeDtypeStruct(shape, "float32") for name, shape in shapes.items()})
     ids = jax.ShapeDtypeStruct(jax.export.symbolic_shape("batch, sequence"), "int32")
-    settings = {"head": task.architecture, "heads": config.heads, "pad_id": config.pad_id, "epsilon": config.norm_epsilon}
-    return bytes(jax.export.export(jax.jit(partial(jax_model.answer, **settings)), platforms=PLATFORMS)(params, ids, ids).serialize())
+    function = partial(jax_model.answer, head=task.architecture, heads=config.heads, pad_id=config.pad_id, epsilon=config.norm_epsilon)
+    return bytes(jax.export.export(jax.jit(function), platforms=PLATFORMS)(params, ids, ids).serialize())

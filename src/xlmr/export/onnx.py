@@ -76,7 +76,7 @@ def _check_in_place(of: Checkpoint, options: Onnx, force: bool) -> None:
     where = onnx_graph.folder({**of.stored, **(of.task.stored if of.task else {})})
     if where.resolve() != of.folder.resolve():  # the hub's cache, where a folder holds links
         raise BadInput(f"{of.folder}: its weights lie in {where}, and a graph points only into its own folder; export to an --output")
-    if of.folder.is_relative_to(files("xlmr")):  # type: ignore[arg-type]  # a path, where the model inside is a folder
+    if of.folder.is_relative_to(str(files("xlmr"))):
         raise BadInput("the model inside belongs to the package; export it to an --output")
     if (of.folder / GRAPH).exists() and not force:
         raise BadInput(f"{of.folder / GRAPH}: is there already; --force replaces it")

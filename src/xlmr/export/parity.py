@@ -145,7 +145,7 @@ def ask(asked: Asked, batches: Sequence[np.ndarray], pad_id: int) -> Mapping[str
         held = {f"ids.{i}": ids for i, ids in enumerate(batches)} | {
             f"mask.{i}": (ids != pad_id).astype(np.int64) for i, ids in enumerate(batches)
         }
-        np.savez(questions, **held)  # type: ignore[arg-type]  # NumPy's stubs take no names
+        np.savez(questions, **held)
         paths = (PROGRAMS / f"{asked.program}.py", asked.path, questions, answers)
         command = [sys.executable, "-P", *map(str, paths), *(task.name for task in asked.tasks)]
         done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False, env=_quiet())

@@ -71,7 +71,7 @@ class Model(nn.Module):
         """The last layer's, `[batch, sequence, width]`."""
         config = self.encoder.config
         real = (ids != config.pad_id).long()
-        x = self.encoder.embeddings(ids, real.cumsum(1) * real + config.pad_id)
+        x: Tensor = self.encoder.embeddings(ids, real.cumsum(1) * real + config.pad_id)
         seen = (mask != 0)[:, None, None, :]
         for layer in self.encoder.layers:
             x = _block(layer, x, seen, config)

@@ -18,7 +18,7 @@ MODEL = ("model.onnx", "model.onnx.data", "model.safetensors")
 """What a version is; anything else is of the model."""
 MOST_TEXTS = 64
 """Of one batch that Triton puts together."""
-TYPES = {np.int64: "TYPE_INT64", np.float32: "TYPE_FP32"}
+TYPES: Mapping[type, str] = {np.int64: "TYPE_INT64", np.float32: "TYPE_FP32"}
 
 
 def triton(of: Checkpoint, task: Task, folder: Path, version: Path) -> None:

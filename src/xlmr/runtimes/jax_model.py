@@ -91,7 +91,8 @@ def logits(params: Params, states: Array, *, epsilon: float = 1e-5) -> Array:
     """A score for every piece, `[…, vocabulary]`, from the last layer's states, `[…, width]`: the masked-language-model head."""
     head = params["head"]
     words = head["words"]["weight"] if "words" in head else params["embeddings"]["words"]["weight"]
-    return norm(head["norm"], gelu(linear(head["transform"], states)), epsilon) @ words.T + head["bias"]
+    scores: Array = norm(head["norm"], gelu(linear(head["transform"], states)), epsilon) @ words.T + head["bias"]
+    return scores
 
 
 def embed(params: Params, ids: Array, real: Array, pad_id: int, epsilon: float) -> Array:
@@ -119,13 +120,16 @@ def attend(params: Params, x: Array, unseen: Array, heads: int) -> Array:
 
 def linear(params: Params, x: Array) -> Array:
     """`[…, in]` to `[…, out]`."""
-    return x @ params["weight"].T + params["bias"]
+    product: Array = x @ params["weight"].T + params["bias"]
+    return product
 
 
 def norm(params: Params, x: Array, epsilon: float) -> Array:
     """Layer normalisation over the width."""
     centred = x - x.mean(-1, keepdims=True)
-    return centred * jax.lax.rsqrt((centred * centred).mean(-1, keepdims=True) + epsilon) * params["weight"] + params["bias"]
+    scaled: Array = centred * jax.lax.rsqrt((centred * centred).mean(-1, keepdims=True) + epsilon)
+    normed: Array = scaled * params["weight"] + params["bias"]
+    return normed
 
 
 def gelu(x: Array) -> Array:

@@ -203,8 +203,11 @@ class Graph:
     ) -> ModelProto:
         """The model. Of each output, float32: the value that goes out, and its shape. `version`: of operators and file format."""
         for output, (result, _) in outputs.items():
-            last = ("Identity", {}) if self._arithmetic == "float32" else ("Cast", {"to": TensorProto.FLOAT})
-            self._nodes.append(helper.make_node(last[0], [result], [output], output, **last[1]))
+            if self._arithmetic == "float32":
+                last = helper.make_node("Identity", [result], [output], output)
+            else:
+                last = helper.make_node("Cast", [result], [output], output, to=TensorProto.FLOAT)
+            self._nodes.append(last)
         given = [
             helper.make_tensor_value_info(key, helper.np_dtype_to_tensor_dtype(np.dtype(of)), size) for key, (of, size) in inputs.items()
         ]

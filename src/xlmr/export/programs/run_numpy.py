@@ -16,8 +16,12 @@ file = safe_open(Path(folder) / "model.safetensors", "numpy")
 heads, pad = config["num_attention_heads"], config["pad_token_id"]
 
 
+errors = np.vectorize(erf, otypes=[np.float32])
+
+
 def weight(name: str) -> Array:
-    return file.get_tensor(name).astype(np.float32)
+    read: Array = file.get_tensor(name)
+    return read.astype(np.float32)
 
 
 def linear(name: str, x: Array) -> Array:
@@ -26,11 +30,13 @@ def linear(name: str, x: Array) -> Array:
 
 def norm(name: str, x: Array) -> Array:
     x = x - x.mean(-1, keepdims=True)
-    return x / np.sqrt((x * x).mean(-1, keepdims=True) + config["layer_norm_eps"]) * weight(f"{name}.weight") + weight(f"{name}.bias")
+    scaled: Array = x / np.sqrt((x * x).mean(-1, keepdims=True) + config["layer_norm_eps"])
+    return scaled * weight(f"{name}.weight") + weight(f"{name}.bias")
 
 
 def gelu(x: Array) -> Array:
-    return (x * 0.5 * (1 + np.frompyfunc(erf, 1, 1)(x / 2**0.5).astype(np.float32))).astype(np.float32)
+    grown: Array = x * 0.5 * (1 + errors(x / 2**0.5))
+    return grown.astype(np.float32)
 
 
 def encode(ids: Array, mask: Array) -> Array:
@@ -59,7 +65,7 @@ def answer(x: Array) -> dict[str, Array]:
         return {"last_hidden_state": x}
     if task == "fill-mask":
         x = norm("lm_head.layer_norm", gelu(linear("lm_head.dense", x)))
-        own = "lm_head.decoder.weight" in file.keys()  # noqa: SIM118  # it is no mapping
+        own = not config["tie_word_embeddings"]
         words = weight("lm_head.decoder.weight" if own else "roberta.embeddings.word_embeddings.weight")
         return {"logits": x @ words.T + weight("lm_head.bias")}
     if task == "text-classification":
@@ -70,7 +76,8 @@ def answer(x: Array) -> dict[str, Array]:
     return {"start_logits": both[..., 0], "end_logits": both[..., 1]}
 
 
-asked, found = np.load(questions), {}
+asked = np.load(questions)
+found: dict[str, Any] = {}
 for number in range(len(asked.files) // 2):
     given = answer(encode(asked[f"ids.{number}"], asked[f"mask.{number}"]))
     found |= {f"{task}.{name}.{number}": values for name, values in given.items()}

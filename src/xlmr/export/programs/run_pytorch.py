@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,7 +10,8 @@ import torch
 folder, questions, answers, task = sys.argv[1:]
 model = torch.export.load(Path(folder) / "model.pt2").module()
 torch.load(Path(folder) / "model.pt", weights_only=True, mmap=True)
-asked, found = np.load(questions), {}
+asked = np.load(questions)
+found: dict[str, Any] = {}
 for number in range(len(asked.files) // 2):
     ids, mask = (torch.from_numpy(asked[f"{name}.{number}"]) for name in ("ids", "mask"))
     with torch.inference_mode():
