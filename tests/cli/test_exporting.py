@@ -28,7 +28,8 @@ main(sys.argv[2:])
 """
 WITHOUT = "import sys\nsys.modules[sys.argv[1]] = None\nfrom xlmr.cli import main\nmain(sys.argv[2:])"
 SLOW = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have left it ignored
 from xlmr.export import parity
 from xlmr.cli import main
 parity.prove = lambda *given: (print("asked", flush=True), time.sleep(60))

@@ -121,7 +121,7 @@ def test_openvino_computes_it(layout: str, tiny: Path, tmp_path: Path) -> None:
     openvino = pytest.importorskip("openvino")
     exported("onnx", tiny, tmp_path / "out", layout=layout)
     config, ids = checkpoint.open(tiny).config, parity.questions(checkpoint.open(tiny).config)[1]
-    model = openvino.compile_model(tmp_path / "out" / GRAPH, "CPU")
+    model = openvino.compile_model(tmp_path / "out" / GRAPH, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})  # else some processors take bf16
     found = model([ids, (ids != config.pad_id).astype(np.int64)])["logits"]
     (wanted,) = answered(tmp_path / "out" / GRAPH, ids, config.pad_id)
     assert np.abs(found - wanted)[ids != config.pad_id].max() <= 1e-4
@@ -129,7 +129,7 @@ def test_openvino_computes_it(layout: str, tiny: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("layout", ["beside", "external", "single"])
 def test_onnx_runtime_quantizes_it_unmodified(layout: str, tiny: Path, tmp_path: Path) -> None:
-    from onnxruntime.quantization import CalibrationDataReader, quant_pre_process, quantize_dynamic, quantize_static
+    from onnxruntime.quantization import CalibrationDataReader, quantize_dynamic, quantize_static
 
     exported("onnx", tiny, tmp_path / "out", layout=layout)
     config, batches = checkpoint.open(tiny).config, parity.questions(checkpoint.open(tiny).config)
@@ -141,8 +141,7 @@ def test_onnx_runtime_quantizes_it_unmodified(layout: str, tiny: Path, tmp_path:
             return left.pop() if left else None
 
     quantize_dynamic(tmp_path / "out" / GRAPH, tmp_path / "dynamic.onnx")
-    quant_pre_process(tmp_path / "out" / GRAPH, tmp_path / "ready.onnx", skip_symbolic_shape=True)
-    quantize_static(tmp_path / "ready.onnx", tmp_path / "static.onnx", Batches())
+    quantize_static(tmp_path / "out" / GRAPH, tmp_path / "static.onnx", Batches())
     (wanted,) = answered(tmp_path / "out" / GRAPH, batches[1], config.pad_id)
     real = batches[1] != config.pad_id
     for name, operator in (("dynamic", "MatMulInteger"), ("static", "DequantizeLinear")):

@@ -98,7 +98,8 @@ def logits(params: Params, states: Array, *, epsilon: float = 1e-5) -> Array:
 def embed(params: Params, ids: Array, real: Array, pad_id: int, epsilon: float) -> Array:
     """The embeddings, `[batch, tokens, width]`. Positions count the tokens that are no padding, from `pad_id + 1`."""
     positions = jnp.where(real, jnp.cumsum(real, 1) + pad_id, pad_id)
-    x = params["words"]["weight"][ids] + params["positions"]["weight"][positions] + params["types"]["weight"][0]
+    words, places, types = (jnp.asarray(params[name]["weight"]) for name in ("words", "positions", "types"))
+    x = words[ids] + places[positions] + types[0]
     return norm(params["norm"], x, epsilon)
 
 
