@@ -84,8 +84,8 @@ def main() -> None:
         names = [name for name in asked.exports if not (asked.shape == "large" and name in ("onnx-single", "tflite"))]  # 2 GB at most
         written = {name: write(name, model, Path(temporary) / name, asked.task) for name in names}
         print(write_table(model, written), flush=True)
-        contenders = race(Path(temporary), names, asked.task, asked.rounds)
-        print(speed_table(contenders))
+        if asked.rounds:
+            print(speed_table(race(Path(temporary), names, asked.task, asked.rounds)))
 
 
 def arguments() -> argparse.Namespace:
@@ -94,7 +94,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--model", type=Path, help="a folder; by default by --shape")
     parser.add_argument("--task", default="feature-extraction", choices=["feature-extraction", "fill-mask"])
     parser.add_argument("--exports", nargs="+", default=list(EXPORTS), choices=list(EXPORTS))
-    parser.add_argument("--rounds", type=int, default=7, help="times each artefact answers all texts")
+    parser.add_argument("--rounds", type=int, default=7, help="times each artefact answers all texts; 0 leaves that out")
     parser.add_argument("--folder", type=Path, help="where there is room for what is written")
     return parser.parse_args()
 

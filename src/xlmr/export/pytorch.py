@@ -30,17 +30,18 @@ STATE, PROGRAM = "model.pt", "model.pt2"
 
 
 def write(of: Checkpoint, folder: Path, options: Options) -> list[Asked]:
-    """The folder, and both files in it. The weights are in memory once, as pages of the file that was written first."""
+    """The folder, and both files in it. Weights are in memory as pages of the file that was written first, anew for each of them: what has
+    been read once can go."""
     from safetensors.torch import load_file
 
     task = answers.find(of, options.task)
     safetensors.place(of, task, folder, "float32")
-    opened, held = checkpoint.open(folder), load_file(folder / WEIGHTS)
     ids = torch.full((2, 4), of.config.eos_id)
     sizes = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
-    program = torch.export.export(Model(opened, task, held), (ids, torch.ones_like(ids)), dynamic_shapes=(sizes, sizes), strict=False)
     try:
-        torch.save(held, folder / STATE)
+        torch.save(load_file(folder / WEIGHTS), folder / STATE)
+        model = Model(checkpoint.open(folder), task, load_file(folder / WEIGHTS))
+        program = torch.export.export(model, (ids, torch.ones_like(ids)), dynamic_shapes=(sizes, sizes), strict=False)
         torch.export.save(program, folder / PROGRAM)
     except RuntimeError as error:  # how PyTorch calls a disk that is full
         raise OSError(EIO, f"PyTorch cannot write it: {str(error).splitlines()[0]}") from error

@@ -22,6 +22,8 @@ except ImportError:
 if TYPE_CHECKING:
     from xlmr.checkpoint import Checkpoint
 
+ALIGNMENT = 64
+"""Bytes."""
 UNSEEN = -1e9  # finite, so that a row of nothing but padding gives numbers
 IDS = tf.TensorSpec([None, None], tf.int64, "input_ids")
 PICKS = tf.TensorSpec([None, 2], tf.int64, "picks")
@@ -79,7 +81,7 @@ class Encoder(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
     def __init__(self, config: Config, weights: Mapping[str, np.ndarray]) -> None:
         super().__init__()
         self.config = config
-        self.weights = {name: tf.Variable(weights[name], name=name.replace(".", "/")) for name in weights}
+        self.weights = {name: tf.Variable(held(weights[name]), name=name.replace(".", "/")) for name in weights}
 
     def __call__(self, ids: tf.Tensor, layers: Sequence[int] = (-1,), mask: tf.Tensor | None = None) -> list[tf.Tensor]:
         """States `[batch, tokens, width]` after each asked layer, from ids, int64 `[batch, tokens]`; 0 is the embeddings, -1 the last.
@@ -144,6 +146,15 @@ class Encoder(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
         centred = x - tf.reduce_mean(x, -1, keepdims=True)
         scale = tf.math.rsqrt(tf.reduce_mean(tf.square(centred), -1, keepdims=True) + self.config.norm_epsilon)
         return centred * scale * self.weights[f"{name}.weight"] + self.weights[f"{name}.bias"]
+
+
+def held(array: np.ndarray) -> tf.Tensor:
+    """An array's numbers, copied once: TensorFlow would copy them twice. It computes only with memory that begins at a multiple of 64."""
+    memory = np.empty(array.nbytes + ALIGNMENT, np.uint8)
+    begin = -memory.ctypes.data % ALIGNMENT
+    numbers = memory[begin : begin + array.nbytes].view(array.dtype).reshape(array.shape)
+    numbers[...] = array
+    return tf.experimental.dlpack.from_dlpack(numbers.__dlpack__())
 
 
 def gelu(x: tf.Tensor) -> tf.Tensor:
