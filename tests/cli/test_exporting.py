@@ -64,6 +64,7 @@ def test_json_holds_all_of_it(run, tiny: Path, tmp_path: Path) -> None:
     assert found["files"].keys() == {path.name for path in (tmp_path / "out").iterdir()}
     assert found["parity"]["differences"][0]["largest"] <= 1e-4
     assert found["seconds"].keys() == {"write", "prove"}
+    assert found["notes"] == []
 
 
 def test_a_target_that_is_not_known_is_named(run) -> None:

@@ -153,7 +153,7 @@ def exported(found: Exported) -> str:
         for of in found.parity.differences
     ]
     took = f"  written in {found.seconds['write']:.2f} s, proven in {found.seconds['prove']:.1f} s"
-    return "\n".join([click.style(str(found.folder), bold=True), *files, *apart, took])
+    return "\n".join([click.style(str(found.folder), bold=True), *files, *apart, took, *(f"  {note}" for note in found.notes)])
 
 
 def seeded(found: Seeded) -> str:

@@ -27,6 +27,12 @@ from xlmr.export.parity import Asked, Made, Parity
 __all__ = ["Exported", "Options", "run"]
 
 REPORT = "parity.json"
+NOTES = {
+    "tagging.safetensors": "logits are emissions; where the tagger has a CRF, its transitions lie in tagging.safetensors",
+    "classifying.safetensors": "logits are those of the first head; the second, on calibrated vectors, is asked by xlmr alone, and other "
+    "languages than the training data's are answered less well without it",
+}
+"""What is more than the outputs say, by the file that has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +46,16 @@ class Exported:
     seconds: Mapping[str, float]
     """That it took to `write` and to `prove`."""
 
+    @property
+    def notes(self) -> list[str]:
+        """What its user should know."""
+        names = {name.rpartition("/")[2] for name in self.files}
+        return [note for name, note in NOTES.items() if name in names]
+
     def as_json(self) -> dict[str, Any]:
         """As `xlmr export --json` prints it."""
-        return {"folder": str(self.folder), "files": dict(self.files), "seconds": dict(self.seconds), "parity": self.parity.as_json()}
+        files, seconds = dict(self.files), dict(self.seconds)
+        return {"folder": str(self.folder), "files": files, "seconds": seconds, "notes": self.notes, "parity": self.parity.as_json()}
 
 
 class Target(Protocol):
