@@ -9,6 +9,7 @@ See README.md beside it. Linux only: memory is read from /proc.
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -102,7 +103,8 @@ def arguments() -> argparse.Namespace:
 def prepared(asked: argparse.Namespace, folder: Path) -> Path:
     """The model in float32, in a folder of its own: some exports write into it."""
     if asked.model is not None:
-        return asked.model
+        shutil.copytree(asked.model, folder / "model")
+        return folder / "model"
     if asked.shape == "large":
         make(folder / "model", LARGE, VOCABULARY)
     else:

@@ -73,6 +73,12 @@ def test_a_target_that_is_not_known_is_named(run) -> None:
     assert "No such command 'coreml'" in done.err
 
 
+def test_layouts_exclude_each_other(run, tiny: Path, tmp_path: Path) -> None:
+    done = run("export", "onnx", "--model", tiny, "--single-file", "--external-data", "--output", tmp_path / "out")
+    assert done.code == 2
+    assert "--single-file and --external-data exclude each other" in done.err
+
+
 @pytest.mark.parametrize("target", [pytest.param(target, marks=there(target)) for target in NEEDS])
 def test_a_missing_extra_is_named(target: str, tiny: Path, tmp_path: Path) -> None:
     package, extra = NEEDS[target]
@@ -87,14 +93,15 @@ def test_a_missing_extra_is_named(target: str, tiny: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize("target", EVERY)
 def test_a_full_disk_leaves_nothing_new(target: str, tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "old.txt").write_text("old", encoding="utf-8")
+    (tmp_path / "out" / "parity.json").write_text("old", encoding="utf-8")
     command = ("export", target, "--model", tiny, "--output", tmp_path / "out", "--force")
     done = code(FULL, NEEDS.get(target, ("",))[0], *command)
     assert done.returncode == 1
     assert "nothing was saved" in done.stderr
     assert "Traceback" not in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["old.txt"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["parity.json"]
+    assert (tmp_path / "out" / "parity.json").read_text(encoding="utf-8") == "old"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")

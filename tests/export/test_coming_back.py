@@ -16,7 +16,7 @@ EVERY = [pytest.param(of, marks=pytest.mark.skipif(find_spec(of) is None, reason
 
 
 def back(target: str, model: Path, folder: Path, **chosen: object) -> checkpoint.Checkpoint:
-    export.run(target, {"source": model, "revision": None}, folder / target, TARGETS[target](**chosen))
+    export.run(target, model, folder / target, TARGETS[target](**chosen))
     return checkpoint.open(importing.convert(folder / target, folder / "back"))
 
 

@@ -22,6 +22,7 @@ def test_a_model_of_tritons_repository(layout: str, tiny: Path, tmp_path: Path) 
     version = {path.name for path in (tmp_path / "tiny" / "1").iterdir()}
     assert version == {GRAPH, *({"beside": ["model.safetensors"], "external": [DATA]}.get(layout, []))}
     assert {"config.pbtxt", "tokenizer.json", "config.json"} <= {path.name for path in (tmp_path / "tiny").iterdir()}
+    assert [path.name for path in (tmp_path / "tiny").iterdir() if path.is_dir()] == ["1"]
     opened = checkpoint.open(tiny)
     ids = parity.questions(opened.config)[1]
     (logits,) = answered(tmp_path / "tiny" / "1" / GRAPH, ids, opened.config.pad_id)

@@ -34,8 +34,9 @@ from xlmr.tokenizer import SENTENCEPIECE
 from xlmr.tokenizer.vocabulary import FIRST, Vocabulary, dump
 
 PICKLED = "pytorch_model.bin"
-SERVED = f"1/{frameworks.SAVED_MODEL}"
-"""In a folder for TensorFlow Serving."""
+VERSION = "1"
+"""The folder of the weights in one for TensorFlow Serving."""
+SERVED = f"{VERSION}/{frameworks.SAVED_MODEL}"
 FOUND = (WEIGHTS, shards.INDEX, *frameworks.READERS, SERVED, PICKLED, f"{PICKLED}.index.json", "model.pt")
 """What a folder's weights may be, the first that is there."""
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
@@ -66,7 +67,8 @@ def convert(source: str | PathLike[str], output: str | PathLike[str], *, bounds:
     needs PyTorch, BadInput where `output` may not be replaced or this system cannot limit a process.
     """
     weights = _weights(Path(source).expanduser())
-    place = weights.parent if (weights.parent / CONFIG).exists() or not str(weights).endswith(SERVED) else weights.parent.parent
+    served = weights.name == frameworks.SAVED_MODEL and weights.parent.name == VERSION and not (weights.parent / CONFIG).exists()
+    place = weights.parent.parent if served else weights.parent
     with replacing(Path(os.path.realpath(output))) as new:
         try:
             _convert(weights, place, new, bounds or Bounds())

@@ -32,6 +32,7 @@ def replacing(folder: Path, check: Callable[[Path], None] | None = None) -> Iter
         yield new
         for path in (*new.rglob("*"), new):
             sync(path)
+        (check or _check_replaceable)(folder)  # once more: meanwhile somebody else may have written there
         if folder.exists():
             folder.rename(old)
         new.rename(folder)

@@ -12,6 +12,7 @@ from xlmr.cli.terminal import note, say
 
 # As `xlmr.export.answers` has them, whose import would cost every `--help` a quarter of a second.
 TASKS = ("feature-extraction", "fill-mask", "text-classification", "token-classification", "question-answering")
+LAYOUTS = {"--in-place": "in-place", "--single-file": "single", "--external-data": "external"}
 
 
 @click.group()
@@ -19,7 +20,7 @@ def export() -> None:
     """Write a model as files that other programs run.
 
     What was written is asked, through its own files, in a process that does not know xlmr, and every answer held against the model's
-    own: `parity.json` says how far they are apart. Where that is more than 1e-4, nothing is left.
+    own: `parity.json` says how far they are apart. Where that is too far, nothing is left.
 
     \b
     Examples:
@@ -33,7 +34,13 @@ def shared(command: Command) -> Command:
     """The options of every target."""
     options = (
         click.option("--task", type=click.Choice(TASKS), help="What is asked of it.  [default: what the model's head is for]"),
-        click.option("--force", is_flag=True, help="Replace what is there, when the new is whole."),
+        click.option(
+            "--tolerance",
+            type=click.FloatRange(min=0, min_open=True),
+            metavar="X",
+            help="How far an answer may be from the model's.  [default: 1e-4, and in float16 2 % of the largest]",
+        ),
+        click.option("--force", is_flag=True, help="Replace an export that is there, when the new one is whole."),
         json_option,
         source_options,
     )
@@ -47,14 +54,14 @@ dtype = click.option("--dtype", type=click.Choice(["float32", "float16"]), defau
 
 @export.command()
 @click.option("--output", "-o", type=click.Path(path_type=Path), metavar="DIR", help="The folder to make.")
-@click.option("--in-place", "layout", flag_value="in-place", help="The graph alone, into the model's own folder: nothing is copied.")
-@click.option("--single-file", "layout", flag_value="single", help="Weights inside model.onnx; 2 GB at most.")
-@click.option("--external-data", "layout", flag_value="external", help="Weights in model.onnx.data.")
+@click.option("--in-place", is_flag=True, help="The graph alone, into the model's own folder: nothing is copied.")
+@click.option("--single-file", is_flag=True, help="Weights inside model.onnx; 2 GB at most.")
+@click.option("--external-data", is_flag=True, help="Weights in model.onnx.data.")
 @click.option("--fused", is_flag=True, help="With ONNX Runtime's own operators, which no other engine has.")
 @click.option("--server", type=click.Choice(["triton", "tei"]), help="The folder as a server loads it.")
 @dtype
 @shared
-def onnx(output: Path | None, layout: str | None, **chosen: Any) -> None:
+def onnx(output: Path | None, in_place: bool, single_file: bool, external_data: bool, **chosen: Any) -> None:
     """ONNX: model.onnx beside model.safetensors, which it points into.
 
     Operators of the standard (opset 17), any batch and length; inputs input_ids and attention_mask, outputs last_hidden_state or
@@ -66,7 +73,12 @@ def onnx(output: Path | None, layout: str | None, **chosen: Any) -> None:
       xlmr export onnx --model ./my-model --in-place
       xlmr export onnx --model my-tagger --server triton --output repository/my-tagger
     """
-    run("onnx", output, layout=layout or "beside", **chosen)
+    flags = {"--in-place": in_place, "--single-file": single_file, "--external-data": external_data}
+    asked = [flag for flag, given in flags.items() if given]
+    if len(asked) > 1:
+        raise click.UsageError(f"{' and '.join(asked)} exclude each other.")
+    layout = LAYOUTS[asked[0]] if asked else "beside"
+    run("onnx", output, layout=layout, **chosen)
 
 
 @export.command()
@@ -138,5 +150,5 @@ def run(target: str, output: Path | None, *, force: bool, as_json: bool, model: 
     from xlmr.export.options import TARGETS
 
     options = TARGETS[target](**chosen)
-    found = exports.run(target, {"source": model, "revision": revision}, output, options, force=force, step=note)
+    found = exports.run(target, model, output, options, revision=revision, force=force, step=note)
     say(printing.dumped(found.as_json()) if as_json else printing.exported(found))

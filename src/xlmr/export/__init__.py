@@ -7,12 +7,15 @@ What was exported has been asked, through its own files and in a process that do
 from __future__ import annotations
 
 import json
+import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,15 +23,20 @@ from xlmr import checkpoint
 from xlmr.checkpoint import Checkpoint
 from xlmr.checkpoint.replacing import replacing
 from xlmr.errors import BadInput
-from xlmr.export import parity
+from xlmr.export import answers, beside, parity
 from xlmr.export.options import IN_PLACE, TARGETS, Onnx, Options
-from xlmr.export.parity import Asked, Made, Parity
+from xlmr.export.parity import REPORT, Made, Parity
 
 __all__ = ["Exported", "Options", "run"]
 
-REPORT = "parity.json"
+PACKAGES: Mapping[str, tuple[str, ...]] = {
+    "onnx": ("onnx", "onnxruntime"), "pytorch": ("torch",), "tensorflow": ("tensorflow", "tensorflow-cpu"), "jax": ("jax",),
+    "safetensors": ("safetensors",),
+}  # fmt: skip
+"""Whose versions are written down."""
 NOTES = {
-    "tagging.safetensors": "logits are emissions; where the tagger has a CRF, its transitions lie in tagging.safetensors",
+    "tagging.safetensors": "how tags are decoded, and of a CRF the transitions, lie in tagging.safetensors: logits are emissions",
+    "answering.safetensors": "from which score on there is an answer, and how long one may be, lies in answering.safetensors",
     "classifying.safetensors": "logits are those of the first head; the second, on calibrated vectors, is asked by xlmr alone, and other "
     "languages than the training data's are answered less well without it",
 }
@@ -61,8 +69,8 @@ class Exported:
 class Target(Protocol):
     """A module of `export`."""
 
-    def write(self, of: Checkpoint, folder: Path, options: Any) -> list[Asked]:
-        """Write the model into an empty folder, and say what is to be asked."""
+    def write(self, of: Checkpoint, folder: Path, options: Any) -> Made:
+        """Write the model into an empty folder, and say what is to be asked. Raises BadInput before anything is written."""
         ...
 
 
@@ -71,51 +79,69 @@ Step = Callable[[str], object]
 
 
 def run(
-    target: str, source: Mapping[str, Any], output: Path | None, options: Options | None = None, *, force: bool = False,
-    step: Step = lambda _: None,
+    target: str, source: str | PathLike[str] | None, output: str | PathLike[str] | None, options: Options | None = None, *,
+    revision: str | None = None, force: bool = False, step: Step = lambda _: None,
 ) -> Exported:  # fmt: skip
-    """Export a model to a folder, whole or not at all. `source` is what `checkpoint.open` takes, `source` and `revision`; `options` are of
-    the target's class in `options.TARGETS`. `output` is None for a graph in place, and only then.
+    """Export a model to a folder, whole or not at all. `source` and `revision` are what `checkpoint.open` takes, `options` of the target's
+    class in `options.TARGETS`. `output` is None for a graph in place, and only then. `force` replaces an export that is there.
 
-    Raises BadInput for a target or task that is not known or a folder that would be lost, BadExport where the exported model does not
-    answer as the checkpoint does, MissingExtra where a framework is not installed, OSError where the disk refuses.
+    Raises BadInput for a target or task that is not known or a folder that would be lost, BadCheckpoint where the model is broken,
+    BadExport where the exported model does not answer as the checkpoint does, MissingExtra where a framework is not installed, OSError
+    where the disk refuses.
     """
     if target not in TARGETS:
         raise BadInput(f"target {target!r} is not known; wanted one of {', '.join(TARGETS)}")
-    options = options or TARGETS[target]()
-    if (output is None) != (isinstance(options, Onnx) and options.layout == IN_PLACE):
+    options, place = options or TARGETS[target](), None if output is None else Path(output)
+    if (place is None) != (isinstance(options, Onnx) and options.layout == IN_PLACE):
         raise BadInput("an export goes into a new folder, --output, or, as a graph of ONNX, in place; wanted one of the two")
     maker = import_module(f"xlmr.export.{target}")
-    opened = checkpoint.open(source["source"], revision=source["revision"])
+    opened = checkpoint.open(source, revision=revision)
+    beside.check(opened, answers.find(opened, options.task))
     began = time.perf_counter()
     step("writing")
-    with _anew(maker, opened, output, options, force) if output else maker.in_place(opened, options, force) as made:
+    with _anew(maker, opened, place, options, force) if place else maker.in_place(opened, options, force) as made:
         written = time.perf_counter()
         step("asking what was written")
-        found = parity.prove(made.asked, opened)
-        report = {"target": target, "options": asdict(options), **found.as_json()}
-        (made.folder / REPORT).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    where = output or made.folder
-    new = where.rglob("*") if output else [where / name for name in (REPORT, *(of.name for of in made.asked))]
+        found = parity.prove(made, opened, options.tolerance)
+        said = {"target": target, "source": fspath(source or checkpoint.SMALL), "revision": revision, "options": asdict(options)}
+        report = {**said, "versions": versions(target), **made.facts, **found.as_json()}
+        (made.folder / made.report).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    where = place or made.folder
+    new = where.rglob("*") if place else [where / name for name in (REPORT, *(of.name for of in made.asked))]
     files = {path.relative_to(where).as_posix(): path.stat().st_size for path in sorted(new) if path.is_file()}
     return Exported(where, files, found, {"write": written - began, "prove": time.perf_counter() - written})
+
+
+def versions(target: str) -> dict[str, str]:
+    """Of what wrote and answered, those that are installed."""
+    known = {"python": platform.python_version()}
+    for name in ("xlmr", "numpy", *PACKAGES[target]):
+        with suppress(PackageNotFoundError):
+            known[name] = version(name)
+    return known
 
 
 @contextmanager
 def _anew(maker: Target, of: Checkpoint, output: Path, options: Options, force: bool) -> Iterator[Made]:
     """In a folder of its own."""
-    with replacing(output.resolve(), partial(check_output, force=force)) as new:
-        yield Made(new, maker.write(of, new, options))
+    with replacing(output.resolve(), partial(check_output, model=of.folder, force=force)) as new:
+        yield maker.write(of, new, options)
 
 
-def check_output(folder: Path, *, force: bool = False) -> None:
-    """Raises BadInput, before any work is done, where something would be lost."""
+def check_output(folder: Path, *, model: Path, force: bool = False) -> None:
+    """Raises BadInput where something would be lost: with `force` an earlier export may be replaced, and nothing else."""
+    for kept, what in ((model, "the model itself"), (Path.cwd(), "the folder you are in"), (Path.home(), "your home")):
+        if kept.resolve().is_relative_to(folder):
+            raise BadInput(f"{folder}: is {what}, or holds it; export to a folder of its own")
     if not folder.exists():
         return
     if not folder.is_dir():
         raise BadInput(f"{folder}: is a file; an export is a folder")
     held = sorted(path.name for path in folder.iterdir())
+    shown = f"{', '.join(held[:3])}{' …' if len(held) > 3 else ''}"
     if held and not force:
+        raise BadInput(f"{folder}: holds {shown}; choose a new folder, or --force to replace an export")
+    if held and REPORT not in held:
         raise BadInput(
-            f"{folder}: holds {', '.join(held[:3])}{' …' if len(held) > 3 else ''}; choose a new folder, or --force to replace it"
+            f"{folder}: holds {shown} and no {REPORT}, so it is no export, and --force replaces nothing else; choose a new folder"
         )

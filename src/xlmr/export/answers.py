@@ -50,6 +50,8 @@ def possible(model: Checkpoint) -> tuple[Task, ...]:
 def find(model: Checkpoint, name: str | None) -> Task:
     """The task by its name; without one what the model's head is for. Raises BadInput where the model has no such head."""
     known = {task.name: task for task in possible(model)}
+    if name is None and model.task and not {*HEADED} & {*known.values()}:
+        raise BadInput(f"{model.folder}: its head is for {model.task.task}, which is not exported; --task {ENCODER.name} leaves it out")
     if name is None:
         return next(iter(known.values()))
     if name not in known:

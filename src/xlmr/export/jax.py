@@ -12,7 +12,7 @@ from xlmr.errors import MissingExtra
 from xlmr.export import answers, beside
 from xlmr.export.answers import Task
 from xlmr.export.options import Jax
-from xlmr.export.parity import Asked
+from xlmr.export.parity import Asked, Made
 
 try:
     import jax.export
@@ -25,7 +25,7 @@ PARAMS, MODEL, COMPILED = "params.safetensors", "model.py", "model.stablehlo"
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 
 
-def write(of: Checkpoint, folder: Path, options: Jax) -> list[Asked]:
+def write(of: Checkpoint, folder: Path, options: Jax) -> Made:
     """The arrays by the names that `model.py` nests, and that file."""
     task = answers.find(of, options.task)
     beside.write(of, task, folder)
@@ -36,7 +36,7 @@ def write(of: Checkpoint, folder: Path, options: Jax) -> list[Asked]:
     if options.stablehlo:
         (folder / COMPILED).write_bytes(compiled(of, task))
         asked.append(Asked("run_stablehlo", folder, COMPILED, (task,)))
-    return asked
+    return Made(folder, asked)
 
 
 def compiled(of: Checkpoint, task: Task) -> bytes:

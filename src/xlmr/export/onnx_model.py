@@ -17,10 +17,10 @@ from xlmr.export import answers
 from xlmr.export.answers import Task
 from xlmr.runtimes.onnx_graph import UNSEEN, WORDS, Graph, Inputs, linear, norm
 
-OPSET, IR_VERSION = (
-    17,
-    8,
-)  # the first operators with LayerNormalization, and the file format of their time: many engines are older than ours
+OPSET = 17
+"""The first with LayerNormalization: many engines are older than ours."""
+IR_VERSION = 8
+"""The file format of its time."""
 LOWEST = {"float32": UNSEEN, "float16": -3e4}
 """What is added to scores of padding: finite, so that a row of nothing but padding gives numbers."""
 MICROSOFT = "com.microsoft"

@@ -1,14 +1,24 @@
-"""What may be chosen of an export, by target. Imports nothing, so that a command's help is quick."""
+"""What may be chosen of an export, by target. Imports little, so that a command's help is quick."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from xlmr.errors import BadInput
+
 IN_PLACE = "in-place"
 LAYOUTS = ("beside", "external", "single", IN_PLACE)
 """Of ONNX. `beside`: the graph points into `model.safetensors`; `external`: into `model.onnx.data`; `single`: one file; `in-place`: the
 graph alone, into the folder of the model, whose weights it points into."""
+
+DTYPES = ("float32", "float16")
+CHOICES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "dtype": {"Safetensors": DTYPES, "Onnx": DTYPES},
+    "layout": {"Onnx": LAYOUTS},
+    "server": {"Safetensors": ("tei",), "Onnx": ("triton", "tei"), "TensorFlow": ("tf-serving",)},
+}
+"""Of an option, by the class it is of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +27,16 @@ class Options:
 
     task: str | None = None
     """Of `answers.TASKS`; None: what the model's head is for."""
+    tolerance: float | None = None
+    """How far an answer may be from the model's; None: as `parity.TOLERANCE` has it."""
+
+    def __post_init__(self) -> None:
+        for name, allowed in CHOICES.items():
+            found = getattr(self, name, None)
+            if found is not None and found not in allowed[type(self).__name__]:
+                raise BadInput(f"{name} is {found!r}, wanted one of {', '.join(allowed[type(self).__name__])}")
+        if self.tolerance is not None and not self.tolerance > 0:
+            raise BadInput(f"tolerance is {self.tolerance}, wanted more than 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,9 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +18,24 @@ from xlmr import checkpoint, runtimes
 from xlmr.checkpoint import Checkpoint
 from xlmr.config import Config
 from xlmr.errors import BadExport
+from xlmr.export import answers
 from xlmr.export.answers import ENCODER, MASKS, Task
 from xlmr.heads import classes
+from xlmr.runtimes import Runtime
 
+REPORT = "parity.json"
 TOLERANCE = {"float32": (1e-4, 0.0), "float16": (1e-4, 2e-2)}
 """By the type of weights and arithmetic: how far a number may be from ours, and what share of the largest more."""
 RAGGED = (7, 3, 30, 4)
 """Tokens of the texts of a batch; besides it there is one of the shortest text, and one of the longest."""
+BLIND, UNSEEN = 7, 3
+"""Tokens of a text that is asked twice, with another token at a place that the mask hides."""
 SHOWN = 400
 """Characters of what a program complains about."""
 PROGRAMS = Path(__file__).with_name("programs")
+
+Batch = tuple[np.ndarray, np.ndarray]
+"""Ids and mask, int64 `[batch, sequence]`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +59,13 @@ class Made:
 
     folder: Path
     asked: Sequence[Asked]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What the report says of it besides."""
+    report: str = REPORT
+    """The name that the report has until all went well."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Difference:
     """Of one output, over all texts, padding left out."""
 
@@ -60,9 +73,11 @@ class Difference:
     """The name of what was asked."""
     task: str
     output: str
-    largest: float
-    mean: float
-    allowed: float
+    allowed: float = 0.0
+    largest: float = 0.0
+    mean: float = 0.0
+    numbers: int = 0
+    """How many were compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,33 +98,55 @@ class Parity:
         return asdict(self)
 
 
-def prove(asked: Sequence[Asked], of: Checkpoint) -> Parity:
-    """Ask what was exported, and hold the answers against the checkpoint's own, on our ONNX runtime.
+def prove(made: Made, of: Checkpoint, tolerance: float | None = None) -> Parity:
+    """Ask what was exported, and hold the answers against the checkpoint's own, on our ONNX runtime, a batch at a time.
 
-    Raises BadExport where an answer is further off than `TOLERANCE` allows, or a program fails.
+    Raises BadExport where an answer is further off than `tolerance`, or else `TOLERANCE`, allows, where it depends on tokens that the mask
+    hides, or where a program fails.
     """
-    batches = questions(of.config)
-    tasks = {task.name: task for one in asked for task in one.tasks}
-    wanted = {name: [expected(of, task, ids) for ids in batches] for name, task in tasks.items()}
-    differences = []
-    for one in asked:
-        found = ask(one, batches, of.config.pad_id)
-        for task in one.tasks:
-            differences += [_difference(one, task, output, batches, of.config.pad_id, found, wanted[task.name]) for output in task.outputs]
+    batches, blind = questions(of.config), blinded(of.config)
+    tasks = {task.name: task for one in made.asked for task in one.tasks}
+    with tempfile.TemporaryDirectory(dir=made.folder, prefix=".asked.") as temporary, ExitStack() as opened:
+        every = []
+        for number, one in enumerate(made.asked):
+            path = ask(one, [*((ids, real(ids, of.config)) for ids in batches), blind], Path(temporary) / str(number))
+            every.append((one, opened.enter_context(np.load(path))))
+        differences = [
+            found for task in tasks.values() for found in _compare(task, [pair for pair in every if task in pair[0].tasks], batches, of)
+        ]
+        for one, given in every:
+            for task in one.tasks:
+                _check_mask(one, task, given, len(batches), tolerance)
     for apart in differences:
-        if not apart.largest <= apart.allowed:
+        allowed = apart.allowed = apart.allowed if tolerance is None else tolerance
+        if not apart.largest <= allowed:
             raise BadExport(
                 f"{apart.task}: {apart.output} of the exported {apart.artefact} is up to {apart.largest:.1e} off the checkpoint's; "
-                f"wanted {apart.allowed:.1e} at most. Nothing was exported"
+                f"wanted {allowed:.1e} at most. Nothing was exported; --tolerance allows more"
             )
-    lengths = tuple(tuple((ids != of.config.pad_id).sum(1).tolist()) for ids in batches)
-    return Parity(lengths, tuple(differences))
+    return Parity(tuple(tuple(real(ids, of.config).sum(1).tolist()) for ids in batches), tuple(differences))
 
 
 def questions(config: Config) -> list[np.ndarray]:
     """Batches of ids, drawn alike every time, padded to the right."""
     dice = np.random.default_rng(0)
     return [np.stack([*_rows(lengths, config, dice)]) for lengths in ((1,), [min(of, config.longest) for of in RAGGED], (config.longest,))]
+
+
+def blinded(config: Config) -> Batch:
+    """A text twice, unlike at a place that the mask hides: the answers elsewhere are alike."""
+    length = min(BLIND, config.longest)
+    (ids,) = _rows((length,), config, np.random.default_rng(1))
+    both, mask = np.stack([ids, ids]), np.ones((2, length), np.int64)
+    if length > UNSEEN + 1:
+        both[1, UNSEEN] = next(i for i in range(config.vocabulary) if i not in (config.pad_id, ids[UNSEEN]))
+        mask[:, UNSEEN] = 0
+    return both, mask
+
+
+def real(ids: np.ndarray, config: Config) -> np.ndarray:
+    """The mask of a batch: 0 at padding, else 1."""
+    return (ids != config.pad_id).astype(np.int64)
 
 
 def _rows(lengths: Sequence[int], config: Config, dice: np.random.Generator) -> Iterator[np.ndarray]:
@@ -121,12 +158,12 @@ def _rows(lengths: Sequence[int], config: Config, dice: np.random.Generator) -> 
         yield ids
 
 
-def expected(of: Checkpoint, task: Task, ids: np.ndarray) -> dict[str, np.ndarray]:
+def expected(of: Checkpoint, runtime: Runtime, task: Task, ids: np.ndarray) -> dict[str, np.ndarray]:
     """The checkpoint's own answers, float32 `[batch, …]`; zeros at padding."""
-    runtime, real = runtimes.start(of), ids != of.config.pad_id
     if task == MASKS:
         logits = np.zeros((*ids.shape, of.config.vocabulary), np.float32)
-        logits[real] = runtime.mlm_logits(ids, np.argwhere(real))
+        places = np.argwhere(ids != of.config.pad_id)
+        logits[tuple(places.T)] = runtime.mlm_logits(ids, places)
         return {"logits": logits}
     (states,) = runtime.hidden_states(ids)
     if task == ENCODER:
@@ -138,43 +175,77 @@ def expected(of: Checkpoint, task: Task, ids: np.ndarray) -> dict[str, np.ndarra
     return {"logits": found} if task.name == "token-classification" else {"start_logits": found[..., 0], "end_logits": found[..., 1]}
 
 
-def ask(asked: Asked, batches: Sequence[np.ndarray], pad_id: int) -> Mapping[str, np.ndarray]:
-    """What a program answers: `TASK.NAME.N` of each task, output and batch. Raises BadExport where it fails."""
-    with tempfile.TemporaryDirectory() as temporary:
-        questions, answers = (Path(temporary) / f"{name}.npz" for name in ("questions", "answers"))
-        held = {f"ids.{i}": ids for i, ids in enumerate(batches)} | {
-            f"mask.{i}": (ids != pad_id).astype(np.int64) for i, ids in enumerate(batches)
-        }
-        np.savez(questions, **held)
-        paths = (PROGRAMS / f"{asked.program}.py", asked.path, questions, answers)
-        command = [sys.executable, "-P", *map(str, paths), *(task.name for task in asked.tasks)]
-        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False, env=_quiet())
-        if done.returncode or not answers.exists():
-            why = done.stderr.strip()[-SHOWN:] or f"it ended with {done.returncode}"
-            raise BadExport(f"{asked.name}: the exported model does not run ({why}). Nothing was exported")
-        with np.load(answers) as found:
-            return dict(found)
+def ask(asked: Asked, batches: Sequence[Batch], folder: Path) -> Path:
+    """The file of what a program answers, in a new folder: `TASK.NAME.N` of task, output and batch. Raises BadExport where it fails."""
+    folder.mkdir()
+    questions, answered = (folder / f"{name}.npz" for name in ("questions", "answers"))
+    np.savez(questions, **{f"{name}.{i}": of for i, batch in enumerate(batches) for name, of in zip(("ids", "mask"), batch, strict=True)})
+    paths = (PROGRAMS / f"{asked.program}.py", asked.path, questions, answered)
+    command = [sys.executable, "-P", "-B", *map(str, paths), *(task.name for task in asked.tasks)]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False, env=_environment())
+    if done.returncode or not answered.exists():
+        last = done.stderr.strip().rpartition("\n")[2][-SHOWN:] or f"it ended with {done.returncode}"
+        raise BadExport(f"{asked.name}: the exported model does not run ({last}). Nothing was exported")
+    return answered
 
 
-def _difference(
-    asked: Asked, task: Task, output: str, batches: Sequence[np.ndarray], pad_id: int, found: Mapping[str, np.ndarray],
-    wanted: Sequence[Mapping[str, np.ndarray]],
-) -> Difference:  # fmt: skip
-    """Raises BadExport where an answer is missing or of another shape."""
-    apart, largest = [], 0.0
-    for i, ids in enumerate(batches):
-        theirs, ours = found.get(f"{task.name}.{output}.{i}"), wanted[i][output]
-        if theirs is None or theirs.shape != ours.shape:
-            shape = "nothing" if theirs is None else f"an array of the shape {theirs.shape}"
-            raise BadExport(f"the exported {asked.name} gives {shape} for {output}, wanted the shape {ours.shape}. Nothing was exported")
-        real = ids != pad_id
-        off = np.abs(theirs.astype(np.float32) - ours)
-        apart.append((off[real] if off.shape[:2] == ids.shape else off).ravel())
-        largest = max(largest, float(np.abs(ours).max()))
-    every, (least, share) = np.concatenate(apart), TOLERANCE[asked.dtype]
-    return Difference(asked.name, task.name, output, float(every.max()), float(every.mean()), least + share * largest)
+Answers = tuple[Asked, Mapping[str, np.ndarray]]
 
 
-def _quiet() -> dict[str, str]:
-    """The environment of a program: of TensorFlow's and JAX's remarks on the machine only errors."""
-    return {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "JAX_PLATFORMS": os.environ.get("JAX_PLATFORMS", "cpu")}
+def _compare(task: Task, every: Sequence[Answers], batches: Sequence[np.ndarray], of: Checkpoint) -> list[Difference]:
+    """All that were asked for a task against the checkpoint, which answers each batch once. Raises BadExport for a missing answer."""
+    runtime, shapes = runtimes.start(of), answers.shapes(task, of)
+    differences = {(one.name, output): Difference(one.name, task.name, output) for one, _ in every for output in task.outputs}
+    largest = 0.0
+    for number, ids in enumerate(batches):
+        wanted = expected(of, runtime, task, ids)
+        for output, ours in wanted.items():
+            largest = max(largest, float(ours.max(initial=0)), -float(ours.min(initial=0)))
+            for one, given in every:
+                theirs = _found(one, given, f"{task.name}.{output}.{number}", ours.shape)
+                chosen = [*zip(*np.nonzero(ids != of.config.pad_id), strict=True)] if "sequence" in shapes[output] else range(len(ids))
+                _add(differences[one.name, output], ((theirs[place], ours[place]) for place in chosen))
+    for one, _ in every:
+        for output in task.outputs:
+            least, share = TOLERANCE[one.dtype]
+            differences[one.name, output].allowed = least + share * largest
+    return [*differences.values()]
+
+
+def _found(one: Asked, given: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...] | None = None) -> np.ndarray:
+    """Raises BadExport where it is missing, or of another shape."""
+    found = given.get(name)
+    if found is None or shape not in (None, found.shape):
+        told = "nothing" if found is None else f"an array of the shape {found.shape}"
+        raise BadExport(
+            f"the exported {one.name} gives {told} for {name}, wanted {f'the shape {shape}' if shape else 'some'}. Nothing was exported"
+        )
+    return found
+
+
+def _add(to: Difference, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Numbers that are not finite count as endlessly far."""
+    for theirs, ours in pairs:
+        off = np.abs(np.atleast_1d(theirs).astype(np.float64) - ours)
+        to.largest = max(to.largest, float(np.nan_to_num(off, nan=np.inf).max()))
+        to.mean += (float(off.mean()) - to.mean) * off.size / (to.numbers + off.size)
+        to.numbers += off.size
+
+
+def _check_mask(one: Asked, task: Task, given: Mapping[str, np.ndarray], number: int, tolerance: float | None) -> None:
+    """Raises BadExport where a token that the mask hides changes what is answered elsewhere."""
+    for output in task.outputs:
+        first, second = _found(one, given, f"{task.name}.{output}.{number}")
+        if output != "logits" or task.name != "text-classification":
+            first, second = (np.delete(of, UNSEEN, 0) for of in (first, second))
+        least, share = TOLERANCE[one.dtype]
+        off = float(np.abs(first.astype(np.float64) - second).max(initial=0))
+        if not off <= (least + share * float(np.abs(first).max(initial=0)) if tolerance is None else tolerance):
+            raise BadExport(
+                f"{task.name}: {output} of the exported {one.name} depends on tokens that attention_mask hides. Nothing is left"
+            )
+
+
+def _environment() -> dict[str, str]:
+    """Of a program: on the processor, where float32 is computed in float32; of TensorFlow's and JAX's remarks on the machine only errors."""
+    return {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "-1"}

@@ -3,6 +3,7 @@ its source (extra: train)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from errno import EIO
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from xlmr.errors import MissingExtra
 from xlmr.export import answers, safetensors
 from xlmr.export.answers import ENCODER, MASKS, Task
 from xlmr.export.options import Options
-from xlmr.export.parity import Asked
+from xlmr.export.parity import Asked, Made
 
 try:
     import torch
@@ -29,7 +30,7 @@ except ImportError:
 STATE, PROGRAM = "model.pt", "model.pt2"
 
 
-def write(of: Checkpoint, folder: Path, options: Options) -> list[Asked]:
+def write(of: Checkpoint, folder: Path, options: Options) -> Made:
     """The folder, and both files in it. Weights are in memory as pages of the file that was written first, anew for each of them: what has
     been read once can go."""
     from safetensors.torch import load_file
@@ -38,14 +39,19 @@ def write(of: Checkpoint, folder: Path, options: Options) -> list[Asked]:
     safetensors.place(of, task, folder, "float32")
     ids = torch.full((2, 4), of.config.eos_id)
     sizes = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
+    _written(torch.save, load_file(folder / WEIGHTS), folder / STATE)
+    model = Model(checkpoint.open(folder), task, load_file(folder / WEIGHTS))
+    program = torch.export.export(model, (ids, torch.ones_like(ids)), dynamic_shapes=(sizes, sizes), strict=False)
+    _written(torch.export.save, program, folder / PROGRAM)
+    return Made(folder, [Asked("run_pytorch", folder, PROGRAM, (task,))])
+
+
+def _written(save: Callable[[Any, Path], object], content: object, path: Path) -> None:
+    """Raises OSError where the disk refuses: PyTorch has another name for that."""
     try:
-        torch.save(load_file(folder / WEIGHTS), folder / STATE)
-        model = Model(checkpoint.open(folder), task, load_file(folder / WEIGHTS))
-        program = torch.export.export(model, (ids, torch.ones_like(ids)), dynamic_shapes=(sizes, sizes), strict=False)
-        torch.export.save(program, folder / PROGRAM)
-    except RuntimeError as error:  # how PyTorch calls a disk that is full
-        raise OSError(EIO, f"PyTorch cannot write it: {str(error).splitlines()[0]}") from error
-    return [Asked("run_pytorch", folder, PROGRAM, (task,))]
+        save(content, path)
+    except RuntimeError as error:
+        raise OSError(EIO, f"PyTorch cannot write {path.name}: {str(error).splitlines()[0]}") from error
 
 
 class Model(nn.Module):
@@ -60,13 +66,13 @@ class Model(nn.Module):
         self.encoder.load_state_dict({tensor.name: held[tensor.hf] for tensor in wanted}, assign=True)
         head = tensors.task_head(task.architecture) if task not in (ENCODER, MASKS) else ()
         self.task = nn.ParameterDict({tensor.name.removeprefix("task.").replace(".", "_"): held[tensor.hf] for tensor in head})
-        self.answer = task
+        self.asked = task
         self.eval()
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
         """The task's outputs."""
         states = self.states(input_ids, attention_mask)
-        return dict(zip(self.answer.outputs, self.head(states), strict=True))
+        return dict(zip(self.asked.outputs, self.head(states), strict=True))
 
     def states(self, ids: Tensor, mask: Tensor) -> Tensor:
         """The last layer's, `[batch, sequence, width]`."""
@@ -80,7 +86,7 @@ class Model(nn.Module):
 
     def head(self, states: Tensor) -> list[Tensor]:
         """The outputs, in their order."""
-        match self.answer.name:
+        match self.asked.name:
             case "feature-extraction":
                 return [states]
             case "fill-mask":

@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from xlmr.checkpoint import Checkpoint
+from xlmr.checkpoint.folder import WEIGHTS
 from xlmr.export import answers
 from xlmr.export.answers import Shape, Task
 
 VERSION = "1"
 """The folder of the only version: Triton and TensorFlow Serving load the highest number."""
 CONFIG = "config.pbtxt"
-MODEL = ("model.onnx", "model.onnx.data", "model.safetensors")
-"""What a version is; anything else is of the model."""
+MODEL = ("model.onnx", "model.onnx.data", WEIGHTS)
+"""What a version is; anything else is of the model. (Triton takes any folder whose name begins with a digit for a version.)"""
 MOST_TEXTS = 64
 """Of one batch that Triton puts together."""
 TYPES: Mapping[type, str] = {np.int64: "TYPE_INT64", np.float32: "TYPE_FP32"}

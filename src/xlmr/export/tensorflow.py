@@ -12,7 +12,7 @@ from xlmr.errors import BadInput, MissingExtra
 from xlmr.export import answers, beside, servers
 from xlmr.export.answers import Task
 from xlmr.export.options import TensorFlow
-from xlmr.export.parity import Asked
+from xlmr.export.parity import Asked, Made
 
 try:
     import tensorflow as tf
@@ -28,7 +28,7 @@ MOST = 2**31 - 1
 """Bytes of a model for LiteRT: a FlatBuffer's."""
 
 
-def write(of: Checkpoint, folder: Path, options: TensorFlow) -> list[Asked]:
+def write(of: Checkpoint, folder: Path, options: TensorFlow) -> Made:
     """`saved_model.pb` and `variables/`, beside config and tokenizer. Raises BadInput where LiteRT could not hold the model."""
     tasks = answers.possible(of) if options.task is None else (answers.find(of, options.task),)
     place = folder / servers.VERSION if options.server == "tf-serving" else folder
@@ -44,7 +44,7 @@ def write(of: Checkpoint, folder: Path, options: TensorFlow) -> list[Asked]:
     if options.tflite:
         (folder / LITE).write_bytes(lite(module, tasks[0]))
         asked.append(Asked("run_litert", folder / LITE, LITE, tasks[:1]))
-    return asked
+    return Made(folder, asked)
 
 
 def _check_lite(of: Checkpoint, tasks: tuple[Task, ...], options: TensorFlow) -> None:

@@ -79,8 +79,7 @@ def load(checkpoint: Checkpoint) -> dict[str, Any]:
 
 def export(params: jax_model.Params) -> dict[str, np.ndarray]:
     """The weights by our names, as `checkpoint.save` takes them: what `jax_model.nested` was made of."""
-    leaves, _ = jax.tree_util.tree_flatten_with_path(params)
-    return {".".join(str(getattr(key, "key", getattr(key, "idx", key))) for key in path): np.asarray(array) for path, array in leaves}
+    return {name: np.asarray(array) for name, array in jax_model.flat(params).items()}
 
 
 def rounded(size: int) -> int:

@@ -21,10 +21,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 Params = Mapping[str, Any]
-UNSEEN = -1e9  # finite, so that a row of nothing but padding gives numbers; float16 has no such number, and takes its lowest
+UNSEEN = -1e9  # finite, so that a row of nothing but padding gives numbers; float16 takes half its lowest
 
 
 def load(folder: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -49,6 +50,19 @@ def nested(arrays: Mapping[str, Any]) -> dict[str, Any]:
     return {**found, "layers": [layers[str(i)] for i in range(len(layers))]}
 
 
+def save(params: Params, folder: str | Path) -> None:
+    """Write arrays, trained ones perhaps, in the place of those that were loaded; `xlmr import` makes a checkpoint of the folder."""
+    from safetensors.numpy import save_file
+
+    save_file({name: np.asarray(array) for name, array in flat(params).items()}, Path(folder) / "params.safetensors")
+
+
+def flat(params: Params) -> dict[str, Any]:
+    """What `nested` was made of."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(params)
+    return {".".join(str(getattr(key, "key", getattr(key, "idx", key))) for key in path): array for path, array in leaves}
+
+
 def answer(
     params: Params, ids: Array, mask: Array | None = None, *, head: str, heads: int, pad_id: int = 1, epsilon: float = 1e-5
 ) -> dict[str, Array]:
@@ -64,8 +78,10 @@ def answer(
         case "XLMRobertaForQuestionAnswering":
             both = linear(params["task"]["out"], states)
             return {"start_logits": both[..., 0], "end_logits": both[..., 1]}
-        case _:
+        case "XLMRobertaModel":
             return {"last_hidden_state": states}
+        case _:
+            raise ValueError(f"{head} is no head that is known here")
 
 
 def forward(
@@ -81,7 +97,7 @@ def forward(
     real = ids != pad_id
     seen = real if mask is None else mask != 0
     states = [embed(params["embeddings"], ids, real, pad_id, epsilon)]
-    unseen = jnp.where(seen, 0, jnp.maximum(UNSEEN, jnp.finfo(states[0].dtype).min)).astype(states[0].dtype)[:, None, None, :]
+    unseen = jnp.where(seen, 0, jnp.maximum(UNSEEN, jnp.finfo(states[0].dtype).min / 2)).astype(states[0].dtype)[:, None, None, :]
     for layer in params["layers"][: max(asked, default=0)]:
         states.append(block(layer, states[-1], unseen, heads, epsilon))
     return [states[at] for at in asked]
