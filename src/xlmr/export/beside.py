@@ -78,8 +78,8 @@ def check_pool(of: Checkpoint, task: Task) -> None:
 
 
 def pool(of: Checkpoint, folder: Path) -> None:
-    """The files by which sentence-transformers and Text Embeddings Inference make a text's vector: as the model's own files say, or the mean
-    of its tokens' states, of length 1. In the older form of their keys, which both read; TEI wants every one of them."""
+    """The files by which sentence-transformers and Text Embeddings Inference make a text's vector: as the model's own files say, or the
+    mean of its tokens' states, of length 1. In the older form of their keys, which both read; TEI wants every one of them."""
     recipe = _recipe(of)
     pooling = recipe.steps[0]
     assert isinstance(pooling, Pooling)
@@ -89,8 +89,8 @@ def pool(of: Checkpoint, folder: Path) -> None:
     ]
     flags = {flag: mode in pooling.modes for flag, mode in sentences.FLAGS.items()}
     settings = {"word_embedding_dimension": of.config.width, **flags, "include_prompt": pooling.with_prompt}
-    for path in folder.glob("[0-9]_*"):
-        shutil.rmtree(path)
+    for old in folder.glob("[0-9]_*"):
+        shutil.rmtree(old)
     (folder / sentences.MODULES).write_text(json.dumps(modules, indent=2) + "\n", encoding="utf-8")
     for path, kind in kinds[1:]:
         (folder / path).mkdir()

@@ -146,7 +146,8 @@ def blinded(config: Config) -> Batch:
 
 def real(ids: np.ndarray, config: Config) -> np.ndarray:
     """The mask of a batch: 0 at padding, else 1."""
-    return (ids != config.pad_id).astype(np.int64)
+    mask: np.ndarray = (ids != config.pad_id).astype(np.int64)
+    return mask
 
 
 def _rows(lengths: Sequence[int], config: Config, dice: np.random.Generator) -> Iterator[np.ndarray]:
@@ -179,7 +180,8 @@ def ask(asked: Asked, batches: Sequence[Batch], folder: Path) -> Path:
     """The file of what a program answers, in a new folder: `TASK.NAME.N` of task, output and batch. Raises BadExport where it fails."""
     folder.mkdir()
     questions, answered = (folder / f"{name}.npz" for name in ("questions", "answers"))
-    np.savez(questions, **{f"{name}.{i}": of for i, batch in enumerate(batches) for name, of in zip(("ids", "mask"), batch, strict=True)})
+    held: dict[str, Any] = {f"{name}.{i}": of for i, batch in enumerate(batches) for name, of in zip(("ids", "mask"), batch, strict=True)}
+    np.savez(questions, **held)
     paths = (PROGRAMS / f"{asked.program}.py", asked.path, questions, answered)
     command = [sys.executable, "-P", "-B", *map(str, paths), *(task.name for task in asked.tasks)]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False, env=_environment())
@@ -247,5 +249,5 @@ def _check_mask(one: Asked, task: Task, given: Mapping[str, np.ndarray], number:
 
 
 def _environment() -> dict[str, str]:
-    """Of a program: on the processor, where float32 is computed in float32; of TensorFlow's and JAX's remarks on the machine only errors."""
+    """Of a program: on the processor, where float32 is computed in float32; of remarks on the machine only errors."""
     return {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "-1"}
