@@ -2,7 +2,7 @@
 
     python recipes/finetuning/adapters.py
 
-Measured: –
+Measured: 19 minutes; parts of speech: English 89.0, mean 49.4; topics: English 63.0 ± 2.9, mean 40.3 ± 2.4
 
 That is on two cores; the full runs are those of parts_of_speech.py and topics.py.
 """

@@ -16,6 +16,7 @@ import json
 import os
 import re
 import shutil
+import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -251,13 +252,15 @@ def minutes(found: Results, names: Sequence[str]) -> str:
     return "–" if not seconds else f"{seconds / 60:.{0 if seconds > 600 else 1}f} minutes"
 
 
-MEASURED = re.compile(r"(?<=^Measured: ).*$", re.MULTILINE)
+MEASURED = re.compile(r"^Measured: (?:.+\n)+", re.MULTILINE)
+WIDTH = 140
+"""Of a line."""
 
 
 def measured(script: Path, line: str) -> None:
-    """Put the line into a script's docstring."""
+    """Put the line into a script's docstring, where a paragraph waits for it."""
     text = script.read_text(encoding="utf-8")
-    changed = MEASURED.sub(lambda _: line, text, count=1)
+    changed = MEASURED.sub(lambda _: textwrap.fill(f"Measured: {line}", WIDTH) + "\n", text, count=1)
     if changed != text:
         partial = script.with_suffix(".partial")
         partial.write_text(changed, encoding="utf-8")

@@ -3,7 +3,7 @@ and all English examples, three times each.
 
     python recipes/finetuning/learning_curve.py
 
-Measured: –
+Measured: 181 minutes; topics: 1.8 times less data; parts of speech: 5.5 times less data
 
 That is on two cores. Accuracy on English development sentences, at which no run looks before its end. The number is that of all examples,
 divided by how many the small model needs for the score that random weights reach with all of them, on a line between the logarithms of the

@@ -2,7 +2,9 @@
 
     python recipes/finetuning/mixture.py
 
-Measured: –
+Measured: 53 minutes; topics, 700 in English: mean 39.9 ± 0.1, of languages in neither 39.4 ± 0.1; topics, 700 in five languages: mean 41.7
+± 1.1, of languages in neither 41.4 ± 1.1; names, 2000 in English: mean 24.5 ± 1.3, of languages in neither 19.3 ± 3.0; names, 2000 in five
+languages: mean 33.7 ± 0.7, of languages in neither 27.1 ± 1.2
 
 That is on two cores. Of topics 700 examples, in the mix 140 of each language and no sentence in two of them; of names 2,000, in the mix 400
 of each. Means of all languages (of names UNER's), and of those that neither saw.

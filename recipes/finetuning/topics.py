@@ -2,7 +2,7 @@
 
     python recipes/finetuning/topics.py
 
-Measured: –
+Measured: 24 minutes; English 63.3 ± 2.5, mean 39.8 ± 0.2; without the vectors: English 62.3 ± 1.2, mean 27.7 ± 1.2
 
 That is on two cores. Accuracy; the mean is that of all languages, English too. Three seeds, as so few examples leave much to luck. And once
 more without the head that learns from the texts' calibrated vectors (`--no-vectors`): what that is worth.
