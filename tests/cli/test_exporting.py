@@ -31,9 +31,9 @@ SLOW = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have left it ignored
 from xlmr.export import parity
-from xlmr.cli import main
+from xlmr.__main__ import main
 parity.prove = lambda *given: (print("asked", flush=True), time.sleep(60))
-main(sys.argv[1:])
+main()
 """
 
 
@@ -105,13 +105,14 @@ def test_a_full_disk_leaves_nothing_new(target: str, tiny: Path, tmp_path: Path)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
-def test_an_interrupted_export_leaves_nothing_new(tiny: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_export_that_is_ended_leaves_nothing_new(sent: signal.Signals, code: int, tiny: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", SLOW, "export", "onnx", "--model", str(tiny), "--output", str(tmp_path / "out")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8") as process:
         assert process.stdout
         assert process.stdout.readline() == "asked\n"
         assert not (tmp_path / "out").exists()
         time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
+        process.send_signal(sent)
+        assert process.wait(30) == code
     assert not [*tmp_path.iterdir()]
