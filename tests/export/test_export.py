@@ -50,6 +50,29 @@ def test_the_encoder_alone_can_be_exported(target: str, tiny: Path, tmp_path: Pa
     assert {of.output for of in found.parity.differences} == {"last_hidden_state"}
 
 
+ODD = {
+    "untied": ({"tied": False, "pad_id": 5, "norm_epsilon": 1e-6}, {"dtype": "bfloat16"}),
+    "headless": ({"layers": 1}, {"dtype": "float16", "head": False}),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize("target", EVERY)
+def test_other_models_answer_as_the_checkpoint_does(
+    target: str, kind: str, tiny: Path, make_checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    """A head of its own, other padding, half precision; no head at all."""
+    sizes, stored = ODD[kind]
+    found = exported(target, make_checkpoint(replace(checkpoint.open(tiny).config, **sizes), **stored), tmp_path / "out")
+    assert found.parity.largest <= 1e-4
+
+
+def test_a_regression_keeps_its_problem(tuned: Callable[..., Path], tmp_path: Path) -> None:
+    model = tuned("XLMRobertaForSequenceClassification", ("stars",), problem="regression")
+    exported("onnx", model, tmp_path / "out")
+    assert checkpoint.open(tmp_path / "out").config.problem == "regression"
+
+
 def test_a_model_that_answers_otherwise_leaves_nothing(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = parity.expected
     monkeypatch.setattr(parity, "expected", lambda *given: {name: of + 2e-4 for name, of in wanted(*given).items()})
