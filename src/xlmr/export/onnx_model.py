@@ -1,5 +1,6 @@
-"""A whole model as one ONNX graph for any engine: only operators of the ONNX standard, padded batches, and inputs and outputs by Hugging
-Face's names. (The graphs of our own runtime, in `runtimes.onnx_graph`, pack their rows and take picks.)
+"""A whole model as one ONNX graph for any engine: operators of the standard, padded batches, Hugging Face's inputs and outputs.
+
+The graphs of our own runtime, in `runtimes.onnx_graph`, pack their rows and take picks.
 
 `fused` exchanges three of its parts for ONNX Runtime's own operators, which no other engine has.
 """

@@ -1,5 +1,4 @@
-"""A model for PyTorch: a folder of Hugging Face's, and in it `model.pt`, its weights as a plain dict, and `model.pt2`, which runs without
-its source (extra: train)."""
+"""A model for PyTorch: a folder of Hugging Face's, with `model.pt`, plain weights, and `model.pt2`, a program (extra: train)."""
 
 from __future__ import annotations
 
