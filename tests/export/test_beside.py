@@ -30,7 +30,7 @@ def linked(tuned: Callable[..., Path]) -> Path:
 def test_transitions_come_along_with_the_emissions(target: str, linked: Path, tmp_path: Path) -> None:
     pytest.importorskip("torch" if target == "pytorch" else "onnx")
     (note,) = exported(target, linked, tmp_path / "out").notes
-    assert "its transitions lie in tagging.safetensors" in note
+    assert "of a CRF the transitions, lie in tagging.safetensors" in note
     assert xlmr.load(tmp_path / "out").tag(TEXT) == xlmr.load(linked).tag(TEXT)
     assert load_file(tmp_path / "out" / "tagging.safetensors").keys() == load_file(linked / "tagging.safetensors").keys()
     assert load_file(tmp_path / "out" / "tagging.safetensors")["transitions"].shape == (len(NAMES), len(NAMES))
