@@ -32,8 +32,9 @@ def write(target: str, options: str, model: str, folder: str) -> dict[str, float
     before = memory("VmHWM")
     begin = time.perf_counter()
     if getattr(chosen, "layout", "") == "in-place":
-        with maker.in_place(opened, chosen, True):
+        with maker.in_place(opened, chosen, True) as made:
             took = time.perf_counter() - begin
+            (made.folder / made.report).write_text("{}", encoding="utf-8")  # what the proof would have written
     else:
         Path(folder).mkdir(parents=True)
         maker.write(opened, Path(folder), chosen)
