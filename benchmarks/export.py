@@ -1,7 +1,7 @@
 """Every export of one model: time and memory to write, size, and how fast what was written answers, side by side. Prints Markdown.
 
-    python benchmarks/export.py                    # the model inside: ten minutes on two cores
-    python benchmarks/export.py --shape large      # random, of XLM-R-large's shape: an hour, 30 GB of disk
+    python benchmarks/export.py                    # the model inside: a minute on two cores
+    python benchmarks/export.py --shape large      # random, of XLM-R-large's shape: gigabytes of memory, tens of disk
     python benchmarks/export.py --model FOLDER --exports onnx pytorch --rounds 3
 
 See README.md beside it. Linux only: memory is read from /proc.
@@ -14,13 +14,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from fill_mask import HERE, VOCABULARY, environment, machine, make
+from fill_mask import HERE, VOCABULARY, Contender, environment, machine, make
 
 from xlmr import checkpoint
 from xlmr.config import Config
@@ -51,30 +51,6 @@ EXPORTS = {
     "jax": Export("jax", {}, {"jax": "JAX, jitted"}),
     "safetensors": Export("safetensors", {}, {}),
 }
-
-
-@dataclass
-class Contender:
-    """A process that answers all batches for each line it is sent."""
-
-    title: str
-    process: "subprocess.Popen[str]"
-    resident: int = 0
-    seconds: list[float] = field(default_factory=list)
-
-    def read(self) -> dict[str, Any]:
-        assert self.process.stdout
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit(f"{self.title} failed; what it said is above")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def run(self) -> None:
-        assert self.process.stdin
-        print("go", file=self.process.stdin, flush=True)
-        self.seconds.append(self.read()["seconds"])
-        print(f"{self.title}: {self.seconds[-1]:.2f} s", file=sys.stderr)
 
 
 def main() -> None:
@@ -155,7 +131,7 @@ def race(folder: Path, names: Sequence[str], task: str, rounds: int) -> list[Con
             contenders[-1].resident = contenders[-1].read()["resident"]
     for _ in range(rounds):
         for contender in contenders:
-            contender.run()
+            contender.ask()
     for contender in contenders:
         contender.process.communicate()
     return contenders
@@ -170,7 +146,7 @@ def speed_table(contenders: Sequence[Contender]) -> str:
     ]
     for of in contenders:
         times = median(one / other for one, other in zip(of.seconds, first.seconds, strict=True))
-        lines.append(f"| {of.title} | {median(of.seconds):.3f} | {times:.2f} | {of.resident:,} |")
+        lines.append(f"| {of.name} | {median(of.seconds):.3f} | {times:.2f} | {of.resident:,} |")
     return "\n".join(lines) + "\n"
 
 

@@ -115,15 +115,20 @@ class Contender:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def run(self) -> None:
-        """Answer all texts once."""
+    def ask(self) -> dict[str, Any]:
+        """Let it answer all texts once; gives what it says of that."""
         assert self.process.stdin
         print("go", file=self.process.stdin, flush=True)
         answer = self.read()
         self.seconds.append(answer["seconds"])
+        print(f"{self.name}: {self.seconds[-1]:.2f} s", file=sys.stderr)
+        return answer
+
+    def run(self) -> None:
+        """Answer all texts once."""
+        answer = self.ask()
         self.growth = max(self.growth, answer["growth"])
         self.best = answer["best"]
-        print(f"{self.name}: {self.seconds[-1]:.2f} s", file=sys.stderr)
 
 
 def race(folder: Path, names: Sequence[str], rounds: int) -> list[Contender]:

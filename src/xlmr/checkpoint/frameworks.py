@@ -11,6 +11,8 @@ from xlmr.checkpoint import floats, folder, header
 from xlmr.errors import BadCheckpoint, MissingExtra
 
 PARAMS, SAVED_MODEL = "params.safetensors", "saved_model.pb"
+VERSION = "1"
+"""The folder of the weights where a server wants versions: Triton and TensorFlow Serving load the highest number."""
 VARIABLES = Path("variables") / "variables"
 """Beside the graph: what the names of TensorFlow's files of variables begin with."""
 BEFORE, AFTER = "encoder/weights/", "/.ATTRIBUTES/VARIABLE_VALUE"

@@ -34,9 +34,7 @@ from xlmr.tokenizer import SENTENCEPIECE
 from xlmr.tokenizer.vocabulary import FIRST, Vocabulary, dump
 
 PICKLED = "pytorch_model.bin"
-VERSION = "1"
-"""The folder of the weights in one for TensorFlow Serving."""
-SERVED = f"{VERSION}/{frameworks.SAVED_MODEL}"
+SERVED = f"{frameworks.VERSION}/{frameworks.SAVED_MODEL}"
 FOUND = (WEIGHTS, shards.INDEX, *frameworks.READERS, SERVED, PICKLED, f"{PICKLED}.index.json", "model.pt")
 """What a folder's weights may be, the first that is there."""
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
@@ -67,7 +65,7 @@ def convert(source: str | PathLike[str], output: str | PathLike[str], *, bounds:
     needs PyTorch, BadInput where `output` may not be replaced or this system cannot limit a process.
     """
     weights = _weights(Path(source).expanduser())
-    served = weights.name == frameworks.SAVED_MODEL and weights.parent.name == VERSION and not (weights.parent / CONFIG).exists()
+    served = weights.name == frameworks.SAVED_MODEL and weights.parent.name == frameworks.VERSION and not (weights.parent / CONFIG).exists()
     place = weights.parent.parent if served else weights.parent
     with replacing(Path(os.path.realpath(output))) as new:
         try:

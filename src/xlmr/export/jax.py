@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from xlmr.checkpoint import Checkpoint
+from xlmr.checkpoint.frameworks import PARAMS
 from xlmr.checkpoint.saving import write_arrays
 from xlmr.errors import MissingExtra
 from xlmr.export import answers, beside
@@ -21,7 +22,7 @@ try:
 except ImportError:
     raise MissingExtra("jax", "exporting to JAX") from None
 
-PARAMS, MODEL, COMPILED = "params.safetensors", "model.py", "model.stablehlo"
+MODEL, COMPILED = "model.py", "model.stablehlo"
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 
 

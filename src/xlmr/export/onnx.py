@@ -18,14 +18,15 @@ from onnx import checker, external_data_helper, save_model
 from xlmr import checkpoint
 from xlmr.checkpoint import Checkpoint
 from xlmr.checkpoint.folder import WEIGHTS
+from xlmr.checkpoint.frameworks import VERSION
 from xlmr.errors import BadInput
 from xlmr.export import answers, beside, onnx_model, safetensors, servers
 from xlmr.export.answers import Task
+from xlmr.export.onnx_model import DATA, GRAPH
 from xlmr.export.options import Onnx
 from xlmr.export.parity import REPORT, Asked, Made
 from xlmr.runtimes import onnx_graph
 
-GRAPH, DATA = "model.onnx", "model.onnx.data"
 MOST = 2**31 - 1
 """Bytes of one file of ONNX: protobuf's."""
 GRAPH_SIZE = 1 << 20
@@ -37,7 +38,7 @@ def write(of: Checkpoint, folder: Path, options: Onnx) -> Made:
     """The graph, in the layout that was asked for. Raises BadInput where one file cannot hold the model."""
     task, triton = answers.find(of, options.task), options.server == "triton"
     _check(of, task, options)
-    place = folder / servers.VERSION if triton else folder
+    place = folder / VERSION if triton else folder
     place.mkdir(exist_ok=True)
     safetensors.place(of, task, place, options.dtype, vectors=not triton)
     opened = checkpoint.open(place)

@@ -18,6 +18,8 @@ from xlmr.export import answers
 from xlmr.export.answers import Task
 from xlmr.runtimes.onnx_graph import UNSEEN, WORDS, Graph, Inputs, linear, norm
 
+GRAPH, DATA = "model.onnx", "model.onnx.data"
+"""The files of a model: the graph, and its weights where they are not in safetensors."""
 OPSET = 17
 """The first with LayerNormalization: many engines are older than ours."""
 IR_VERSION = 8

@@ -11,11 +11,10 @@ from xlmr.checkpoint import Checkpoint
 from xlmr.checkpoint.folder import WEIGHTS
 from xlmr.export import answers
 from xlmr.export.answers import Shape, Task
+from xlmr.export.onnx_model import DATA, GRAPH
 
-VERSION = "1"
-"""The folder of the only version: Triton and TensorFlow Serving load the highest number."""
 CONFIG = "config.pbtxt"
-MODEL = ("model.onnx", "model.onnx.data", WEIGHTS)
+MODEL = (GRAPH, DATA, WEIGHTS)
 """What a version is; anything else is of the model. (Triton takes any folder whose name begins with a digit for a version.)"""
 MOST_TEXTS = 64
 """Of one batch that Triton puts together."""

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from xlmr.checkpoint import Checkpoint
+from xlmr.checkpoint.frameworks import SAVED_MODEL, VERSION
 from xlmr.errors import BadInput, MissingExtra
-from xlmr.export import answers, beside, servers
+from xlmr.export import answers, beside
 from xlmr.export.answers import Task
 from xlmr.export.options import TensorFlow
 from xlmr.export.parity import Asked, Made
@@ -23,7 +24,7 @@ except ImportError:
 
 DEFAULT = "serving_default"
 """The signature that TensorFlow Serving asks where none is named: that of the first task."""
-MODEL, LITE = "saved_model.pb", "model.tflite"
+LITE = "model.tflite"
 MOST = 2**31 - 1
 """Bytes of a model for LiteRT: a FlatBuffer's."""
 
@@ -31,7 +32,7 @@ MOST = 2**31 - 1
 def write(of: Checkpoint, folder: Path, options: TensorFlow) -> Made:
     """`saved_model.pb` and `variables/`, beside config and tokenizer. Raises BadInput where LiteRT could not hold the model."""
     tasks = answers.possible(of) if options.task is None else (answers.find(of, options.task),)
-    place = folder / servers.VERSION if options.server == "tf-serving" else folder
+    place = folder / VERSION if options.server == "tf-serving" else folder
     _check_lite(of, tasks, options)
     beside.write(of, tasks[0], folder)
     module = Model(of, tasks)
@@ -40,7 +41,7 @@ def write(of: Checkpoint, folder: Path, options: TensorFlow) -> Made:
         tf.saved_model.save(module, str(place), signatures={DEFAULT: signatures[tasks[0].signature], **signatures})
     except tf.errors.OpError as error:  # how TensorFlow calls a disk that is full
         raise OSError(EIO, f"TensorFlow cannot write it: {str(error).splitlines()[0]}") from error
-    asked = [Asked("run_tensorflow", place, MODEL, tasks)]
+    asked = [Asked("run_tensorflow", place, SAVED_MODEL, tasks)]
     if options.tflite:
         (folder / LITE).write_bytes(lite(module, tasks[0]))
         asked.append(Asked("run_litert", folder / LITE, LITE, tasks[:1]))
