@@ -58,7 +58,7 @@ def save(
     _check_tokenizer(Path(tokenizer))
     table = _table(config, weights, head)
     with replacing(Path(os.path.realpath(folder))) as new:
-        describe(new, _named(config, table, head), dtype)
+        describe(new, named(config, weights, head), dtype)
         shutil.copyfile(tokenizer, new / TOKENIZER)
         _write_weights(new / WEIGHTS, table, weights if head is None else _Both(weights, head.weights), dtype)
         if head is not None and head.attachments:
@@ -71,6 +71,13 @@ def describe(folder: Path, config: Config, dtype: str) -> None:
     """Write what says of weights and a tokenizer, which lie beside it, what they are."""
     write_json(folder / CONFIG, configs.dump(config, dtype))
     write_json(folder / TOKENIZER_CONFIG, tokenizer_config(config))
+
+
+def named(config: Config, weights: Mapping[str, np.ndarray], head: SavedHead | None) -> Config:
+    """The config, naming the class of the heads that are written and no other: transformers would invent those that are missing."""
+    if head is not None:
+        return replace(config, architectures=(head.architecture,), labels=head.labels, problem=head.problem)
+    return replace(config, architectures=("XLMRobertaForMaskedLM" if "head.bias" in weights else "XLMRobertaModel",), labels=(), problem="")
 
 
 def write_weights(path: Path, config: Config, weights: Mapping[str, np.ndarray], dtype: str, head: SavedHead | None = None) -> None:
@@ -131,13 +138,6 @@ def _table(config: Config, weights: Mapping[str, np.ndarray], head: SavedHead | 
 def _check_shape(name: str, weights: Mapping[str, np.ndarray], wanted: tuple[int, ...]) -> None:
     if np.shape(weights[name]) != wanted:
         raise BadCheckpoint(f"{name} has shape {np.shape(weights[name])}, the config wants {wanted}")
-
-
-def _named(config: Config, table: Table, head: SavedHead | None) -> Config:
-    """The config, naming the class of the heads that are written and no other: transformers would invent those that are missing."""
-    if head is not None:
-        return replace(config, architectures=(head.architecture,), labels=head.labels, problem=head.problem)
-    return replace(config, architectures=("XLMRobertaForMaskedLM" if BIAS in table else "XLMRobertaModel",), labels=(), problem="")
 
 
 def _write_weights(path: Path, table: Table, weights: Mapping[str, np.ndarray], dtype: str) -> None:

@@ -6,6 +6,7 @@ is imported: a type is looked up in a table, and one that is not in it becomes a
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from os.path import lexists
 from pathlib import Path
@@ -80,6 +81,16 @@ def read(place: Path, config: Config) -> Recipe:
     except BadCheckpoint as error:
         raise BadCheckpoint(f"{place}: {error}") from None
     return recipe
+
+
+def copy(place: Path, config: Config, to: Path) -> None:
+    """Copy the files by which the model in a folder makes vectors of texts, if there are any, and all that they say is known."""
+    if not (place / MODULES).is_file() or any(isinstance(step, Unknown) for step in read(place, config).steps):
+        return
+    for name in (MODULES, *SETTINGS, *needed(place / MODULES)):
+        if (place / name).is_file():
+            (to / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(files.locate(place / name, place), to / name)
 
 
 def modules(path: Path) -> list[tuple[str, str]]:

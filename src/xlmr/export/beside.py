@@ -17,8 +17,7 @@ from xlmr.checkpoint.folder import TOKENIZER
 from xlmr.config import Config
 from xlmr.errors import BadCheckpoint, BadInput
 from xlmr.export.answers import ENCODER, HEADED, MASKS, Task
-from xlmr.heads.vectors import Normalize, Pooling, Recipe, Unknown
-from xlmr.tokenizer import from_sentencepiece
+from xlmr.heads.vectors import Normalize, Pooling, Recipe
 
 SERVED = ("mean", "cls")
 """Of `heads.vectors.POOLS`, what Text Embeddings Inference computes with any of its engines."""
@@ -48,14 +47,14 @@ def write(of: Checkpoint, task: Task, folder: Path, dtype: str = "float32", *, v
     """
     config = named(of, task)
     saving.describe(folder, config, dtype)
-    _tokenizer(of.folder, folder / TOKENIZER)
+    tokenizers.copy(of.folder, folder / TOKENIZER)
     # Exported weights round to the same float16 as the model's, so what was fitted for the one fits the other.
     for name in attachments.names(of.folder):
         if task in HEADED or name not in attachments.OF_HEADS:
             path = attachments.path_of(folder, name)
             shutil.copyfile(files.locate(of.folder / path.name, of.folder), path)
-    if vectors and task == ENCODER and (of.folder / sentences.MODULES).is_file():
-        _sentences(of, folder)
+    if vectors and task == ENCODER:
+        sentences.copy(of.folder, config, folder)
     return config
 
 
@@ -125,22 +124,3 @@ def _recipe(of: Checkpoint) -> Recipe:
     """How its vectors are made; without files that say it, the mean of the last states, of length 1."""
     known = (of.folder / sentences.MODULES).is_file()
     return sentences.read(of.folder, of.config) if known else Recipe(steps=(Pooling(("mean",)), Normalize()))
-
-
-def _tokenizer(place: Path, to: Path) -> None:
-    found = files.locate(place / tokenizers.file(place), place)
-    if tokenizers.file(place) == TOKENIZER:
-        shutil.copyfile(found, to)
-    else:
-        to.write_bytes(from_sentencepiece(found.read_bytes()).encode())
-
-
-def _sentences(of: Checkpoint, folder: Path) -> None:
-    """The files of sentence-transformers that a model has, unless one of them says what is not known."""
-    recipe = sentences.read(of.folder, of.config)
-    if any(isinstance(step, Unknown) for step in recipe.steps):
-        return
-    for name in (sentences.MODULES, *sentences.SETTINGS, *sentences.needed(of.folder / sentences.MODULES)):
-        if (of.folder / name).is_file():
-            (folder / name).parent.mkdir(exist_ok=True)
-            shutil.copyfile(files.locate(of.folder / name, of.folder), folder / name)

@@ -9,6 +9,7 @@ A `<mask>` typed in a text is the mask; any other special token someone types
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -139,6 +140,15 @@ def open(folder: Path) -> Tokenizer:
 def file(folder: Path) -> str:
     """The name of the file that a folder's tokenizer is read from: `tokenizer.json`, or what XLM-R was published with."""
     return next((name for name in READERS if (Path(folder) / name).exists()), FILE)
+
+
+def copy(folder: Path, to: Path) -> None:
+    """Write a folder's tokenizer as a `tokenizer.json` at `to`: as it is, or made of what XLM-R was published with."""
+    found = files.locate(Path(folder) / file(folder), Path(folder))
+    if file(folder) == FILE:
+        shutil.copyfile(found, to)
+    else:
+        to.write_bytes(from_sentencepiece(found.read_bytes()).encode())
 
 
 def check(text: str) -> str:
