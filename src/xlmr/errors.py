@@ -8,6 +8,7 @@
     ├── NotAvailable        a model or revision that is neither here nor can be fetched
     ├── BadRecipe           a recipe or training state that cannot be run
     ├── BadExport           an exported model that does not answer as the checkpoint does
+    ├── BadCompression      a compressed model that answers too unlike the one it was made of
     └── MissingExtra        an optional package is not installed
 
 A message says what, where, found, wanted and what to do. `kind` is the name a JSON answer carries.
@@ -51,6 +52,10 @@ class BadRecipe(XlmrError, ValueError):
 
 class BadExport(XlmrError, ValueError):
     """An exported model that does not answer as the checkpoint does, or not at all."""
+
+
+class BadCompression(XlmrError, ValueError):
+    """A compressed model whose answers agree with those of the model it was made of less than was wanted."""
 
 
 class MissingExtra(XlmrError, ImportError):

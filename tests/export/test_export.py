@@ -126,10 +126,10 @@ def test_nothing_but_an_export_is_replaced(tiny: Path, tmp_path: Path, monkeypat
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("mine", encoding="utf-8")
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(BadInput, match=r"holds thesis\.txt and no parity\.json, so it is no export"):
+    with pytest.raises(BadInput, match=r"holds thesis\.txt and no parity\.json, so it is not an export"):
         exported("onnx", model, tmp_path / "mine", force=True)
     for output in (model, around, Path("/")):
-        with pytest.raises(BadInput, match="is the model itself, or holds it; export to a folder of its own"):
+        with pytest.raises(BadInput, match="is the model itself, or holds it; choose a folder of its own"):
             exported("onnx", model, output, force=True)
     monkeypatch.chdir(tmp_path / "mine")
     for output in (Path(), tmp_path / "mine"):

@@ -58,6 +58,28 @@ def _check_replaceable(folder: Path) -> None:
         raise BadInput(f"{folder}: holds {', '.join(sorted(held))} and no {CONFIG}, so it is no checkpoint; save to a new or empty folder")
 
 
+def check_made(folder: Path, mark: str, kind: str, *, model: Path, force: bool = False) -> None:
+    """Raises BadInput where something would be lost: with `force` what was made before may be replaced, and nothing else.
+
+    `mark` is the file by which that is known, `kind` what it is called, such as `an export`, and `model` what it is made of.
+    """
+    for kept, what in ((model, "the model itself"), (Path.cwd(), "the folder you are in"), (Path.home(), "your home")):
+        if kept.resolve().is_relative_to(folder):
+            raise BadInput(f"{folder}: is {what}, or holds it; choose a folder of its own")
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise BadInput(f"{folder}: is a file; {kind} is a folder")
+    held = sorted(path.name for path in folder.iterdir())
+    shown = f"{', '.join(held[:3])}{' …' if len(held) > 3 else ''}"
+    if held and not force:
+        raise BadInput(f"{folder}: holds {shown}; choose a new folder, or --force to replace {kind}")
+    if held and mark not in held:
+        raise BadInput(
+            f"{folder}: holds {shown} and no {mark}, so it is not {kind}, and --force replaces nothing else; choose a new folder"
+        )
+
+
 def sync(path: Path) -> None:
     """Let a file's or folder's content reach the disk."""
     if os.name == "nt" and path.is_dir():

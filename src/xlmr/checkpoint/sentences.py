@@ -87,10 +87,17 @@ def copy(place: Path, config: Config, to: Path) -> None:
     """Copy the files by which the model in a folder makes vectors of texts, if there are any, and all that they say is known."""
     if not (place / MODULES).is_file() or any(isinstance(step, Unknown) for step in read(place, config).steps):
         return
-    for name in (MODULES, *SETTINGS, *needed(place / MODULES)):
-        if (place / name).is_file():
-            (to / name).parent.mkdir(exist_ok=True)
-            shutil.copyfile(files.locate(place / name, place), to / name)
+    for path in files_of(place):
+        name = path.relative_to(place)
+        (to / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(files.locate(path, place), to / name)
+
+
+def files_of(place: Path) -> list[Path]:
+    """Those files, where there are any."""
+    if not (place / MODULES).is_file():
+        return []
+    return [place / name for name in (MODULES, *SETTINGS, *needed(place / MODULES)) if (place / name).is_file()]
 
 
 def modules(path: Path) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from typing import NoReturn
 import click
 
 import xlmr
-from xlmr.cli import embedding, evaluation, exporting, finetuning, fitting, heads, language, mapping, masked, models, training
+from xlmr.cli import compressing, embedding, evaluation, exporting, finetuning, fitting, heads, language, mapping, masked, models, training
 from xlmr.cli.options import SETTINGS
 from xlmr.cli.terminal import prepare, visible
 from xlmr.errors import XlmrError
@@ -61,6 +61,7 @@ def commands() -> None:
       xlmr finetune classify --train en=topics.tsv --output topics
       xlmr classify --model topics 'Das Spiel endete unentschieden.'
       xlmr export onnx --model topics --output topics-onnx
+      xlmr compress quantize --model topics --mode fp16 --output topics-fp16
       xlmr info
     """
 
@@ -68,7 +69,7 @@ def commands() -> None:
 COMMANDS = (
     masked.fill_mask, masked.score, embedding.embed, embedding.align, language.language, mapping.draw,
     heads.classify, heads.tag, heads.answer, evaluation.evaluate, fitting.fit, finetuning.finetune,
-    training.pretrain, exporting.export, models.import_model, models.info,
+    training.pretrain, exporting.export, compressing.compress, models.import_model, models.info,
 )  # fmt: skip
 for command in COMMANDS:
     commands.add_command(command)

@@ -39,6 +39,7 @@ from xlmr.writers import jsonl
 from xlmr.writers.jsonl import dumped as dumped
 
 if TYPE_CHECKING:
+    from xlmr.compression import Compressed
     from xlmr.export import Exported
     from xlmr.training.finetuning.runs import Tuned
     from xlmr.training.finetuning.seeding import Seeded
@@ -154,6 +155,20 @@ def exported(found: Exported) -> str:
     ]
     took = f"  written in {found.seconds['write']:.2f} s, proven in {found.seconds['prove']:.1f} s"
     return "\n".join([click.style(str(found.folder), bold=True), *files, *apart, took, *(f"  {note}" for note in found.notes)])
+
+
+def compressed(found: Compressed) -> str:
+    """What compressing has made and what it cost, for people."""
+    from xlmr.compression import card, table
+
+    rows = [*table.rows(found.comparison)]
+    name, before, after = (max(len(getattr(row, column)) for row in rows) for column in ("name", "before", "after"))
+    head = f"{click.style(str(found.folder), bold=True)}  {found.method}: {visible(card.described(found.options)) or 'no options'}"
+    title = f"  {'':{name}}  {'before':>{before}}  {'after':>{after}}"
+    shown = [f"  {row.name:{name}}  {row.before:>{before}}  {row.after:>{after}}  {row.change}".rstrip() for row in rows]
+    said = (*table.sentences(found.comparison), table.memory_note(found.comparison), *map(visible, found.notes))
+    took = f"  made in {found.seconds['compress']:.1f} s, compared in {found.seconds['compare']:.1f} s"
+    return "\n".join([head, title, *shown, *(f"  {sentence}" for sentence in said), took])
 
 
 def seeded(found: Seeded) -> str:

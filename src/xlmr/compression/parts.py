@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,9 @@ from xlmr.checkpoint.folder import TOKENIZER, WEIGHTS
 from xlmr.config import Config
 
 FIT = "xlmr fit"
+
+Step = Callable[[str], object]
+"""Is told what is done next."""
 
 
 @dataclass(frozen=True, slots=True)

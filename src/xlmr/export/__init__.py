@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from xlmr import checkpoint
 from xlmr.checkpoint import Checkpoint
-from xlmr.checkpoint.replacing import replacing
+from xlmr.checkpoint.replacing import check_made, replacing
 from xlmr.errors import BadInput
 from xlmr.export import answers, beside, parity
 from xlmr.export.options import IN_PLACE, TARGETS, Onnx, Options
@@ -130,18 +130,4 @@ def _anew(maker: Target, of: Checkpoint, output: Path, options: Options, force: 
 
 def check_output(folder: Path, *, model: Path, force: bool = False) -> None:
     """Raises BadInput where something would be lost: with `force` an earlier export may be replaced, and nothing else."""
-    for kept, what in ((model, "the model itself"), (Path.cwd(), "the folder you are in"), (Path.home(), "your home")):
-        if kept.resolve().is_relative_to(folder):
-            raise BadInput(f"{folder}: is {what}, or holds it; export to a folder of its own")
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise BadInput(f"{folder}: is a file; an export is a folder")
-    held = sorted(path.name for path in folder.iterdir())
-    shown = f"{', '.join(held[:3])}{' …' if len(held) > 3 else ''}"
-    if held and not force:
-        raise BadInput(f"{folder}: holds {shown}; choose a new folder, or --force to replace an export")
-    if held and REPORT not in held:
-        raise BadInput(
-            f"{folder}: holds {shown} and no {REPORT}, so it is no export, and --force replaces nothing else; choose a new folder"
-        )
+    check_made(folder, REPORT, "an export", model=model, force=force)

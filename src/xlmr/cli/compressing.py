@@ -1,0 +1,91 @@
+"""The commands that make a model smaller or faster: `compress quantize` and so on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from xlmr.cli.options import SETTINGS, Command, json_option, labelled_in, source_options, with_options
+from xlmr.cli.terminal import note, say
+
+# As `xlmr.compression.quantizing` has them, whose import would cost every `--help` a quarter of a second.
+MODES = ("fp16",)
+
+
+@click.group(context_settings=SETTINGS)
+def compress() -> None:
+    """Make a model smaller or faster, and print what that cost.
+
+    A model goes in and a model comes out, which loads like any other and can be compressed again. Both are asked the same texts: how much
+    memory and time they take, and how often they answer alike. That is printed, and kept beside the new model in compression.json and
+    README.md. Below --min-agreement nothing is left.
+
+    \b
+    Examples:
+      xlmr compress quantize --mode fp16 --output small-fp16
+      xlmr compress quantize --model my-tagger --mode fp16 --dev de=dev.conll --output my-tagger-fp16
+    """
+
+
+def shared(command: Command) -> Command:
+    """The options of every method: of what, to where, and what it is held against."""
+    options = (
+        click.option("--output", "-o", required=True, type=click.Path(path_type=Path), metavar="DIR", help="The folder to make."),
+        click.option("--min-agreement", type=click.FloatRange(0, 1), metavar="X",
+                     help="Fail where less is answered alike: the likeliest fillings, mean of the languages; without an MLM head what its "
+                          "head says; else the cosine of vectors."),
+        click.option("--probe", "-p", multiple=True, metavar="DATA",
+                     help="Texts to compare on, LANG=FILE or a file with `lang`, `text`. Again for more.  [default: 48 languages inside]"),
+        click.option("--sentences", type=click.IntRange(1), metavar="N",
+                     help="Of each language, at most.  [default: 4 of those inside, 20 of --probe]"),
+        click.option("--dev", multiple=True, metavar="DATA",
+                     help="Labelled examples for a fine-tuned model, as of `xlmr evaluate`: its score before and after. Again for more."),
+        click.option("--force", is_flag=True, help="Replace a compressed model that is there, when the new one is whole."),
+        json_option,
+        source_options,
+    )  # fmt: skip
+    return with_options(command, options)
+
+
+@compress.command()
+@click.option("--mode", type=click.Choice(MODES), default=MODES[0], show_default=True, help="How weights are stored.")
+@shared
+def quantize(mode: str, **chosen: Any) -> None:
+    """Store weights in fewer bits.
+
+    \b
+    Examples:
+      xlmr compress quantize --mode fp16 --output small-fp16
+      xlmr compress quantize --model my-model --mode fp16 --min-agreement 0.99 --output my-model-fp16
+    """
+    from xlmr.compression import quantizing
+
+    run(quantizing.quantize, quantizing.Quantize(mode), **chosen)
+
+
+def run(
+    change: Callable[..., dict[str, Any]],
+    options: Any,
+    *,
+    output: Path,
+    model: str | None,
+    revision: str | None,
+    min_agreement: float | None,
+    probe: tuple[str, ...],
+    sentences: int | None,
+    dev: tuple[str, ...],
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Compress by a method of `xlmr.compression`, with options of its own and those of `shared`, and print what was made."""
+    from xlmr import compression
+    from xlmr.cli import printing
+    from xlmr.compression import probe as probes
+
+    texts = probes.gathered(labelled_in(probe), sentences or probes.OWN) if probe else probes.builtin(sentences)
+    check = compression.Check(texts, dev, min_agreement)
+    found = compression.run(model, output, change, options, check=check, revision=revision, force=force, step=note)
+    say(printing.dumped(found.as_json()) if as_json else printing.compressed(found))
