@@ -287,6 +287,12 @@ def test_attachments_that_come_with_a_later_commit_are_fetched(hub: Hub, speakin
     assert attachments.names(checkpoint.open(NAME).folder) == ["languages"]
 
 
+def test_what_was_done_to_a_compressed_model_is_fetched(hub: Hub) -> None:
+    hub.files[SECOND]["compression.json"] = b'{"steps": []}'
+    assert (checkpoint.open(NAME).folder / "compression.json").read_bytes() == b'{"steps": []}'
+    assert got(hub)[-1] == "model.safetensors"
+
+
 def test_modules_outside_the_model_are_refused_before_its_weights_are_fetched(hub: Hub) -> None:
     hub.files[SECOND]["modules.json"] = b'[{"type": "sentence_transformers.models.Pooling", "path": "../../secret"}]'
     with pytest.raises(BadCheckpoint, match=r"modules.json: module 0: its path is '\.\./\.\./secret', wanted the plain name of a folder"):

@@ -22,6 +22,8 @@ from xlmr.tensors import ENCODER_PREFIX, HEAD_PREFIX, Tensor
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 TOKENIZER = "tokenizer.json"
+HISTORY = "compression.json"
+"""How a compressed model was made, step by step."""
 
 # Where weights may lie that are not read: those that `xlmr import` converts, and those that nothing converts any more.
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt")

@@ -23,7 +23,7 @@ from huggingface_hub.errors import (
 
 from xlmr import config as configs
 from xlmr.checkpoint import attachments, sentences, shards
-from xlmr.checkpoint.folder import ABANDONED, CONFIG, PICKLES, TOKENIZER, WEIGHTS, without_weights
+from xlmr.checkpoint.folder import ABANDONED, CONFIG, HISTORY, PICKLES, TOKENIZER, WEIGHTS, without_weights
 from xlmr.errors import BadCheckpoint, NotAvailable, XlmrError
 from xlmr.tokenizer import SENTENCEPIECE
 
@@ -68,14 +68,14 @@ def _first(name: str, commit: str, files: tuple[str, ...]) -> str | None:
 
 
 def _beside(name: str, commit: str) -> None:
-    """What may lie beside the weights: sentence-transformers' list of modules, what that names and the settings; attachments."""
+    """What may lie beside the weights: sentence-transformers' list of modules, what that names and the settings; attachments; a history."""
     whole = any(_cached(name, file, commit) for file in (WEIGHTS, shards.INDEX))
     try:
         if listed := _optional(name, commit, sentences.MODULES):
             for file in (*sentences.SETTINGS, *sentences.needed(listed)):
                 _optional(name, commit, file)
-        for attachment in attachments.NAMES:
-            _optional(name, commit, f"{attachment}{attachments.SUFFIX}")
+        for file in (*(f"{attachment}{attachments.SUFFIX}" for attachment in attachments.NAMES), HISTORY):
+            _optional(name, commit, file)
     except LocalEntryNotFoundError:
         if not whole:  # a cache that others have filled holds what they needed; asked again when the hub is in reach
             raise

@@ -92,7 +92,7 @@ def run(
     parts, name = take(opened), fspath(source or checkpoint.SMALL)
     with replacing(resolved, may) as new:
         began = time.perf_counter()
-        facts = change(parts, new, options, step)
+        facts = plain(change(parts, new, options, step))
         changed = time.perf_counter()
         found = comparison.compare(opened.folder, new, check, examples, languages=facts.get("languages") or (), step=step)
         refuse(found, check)

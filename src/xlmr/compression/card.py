@@ -65,7 +65,9 @@ def _lines(name: str, step: Mapping[str, Any], found: Comparison, notes: Sequenc
 
 def described(options: Mapping[str, Any]) -> str:
     """Options for people: those that were chosen."""
-    return ", ".join(f"{name} {_shown(value)}" for name, value in options.items() if value not in (None, False, [], ""))
+    return ", ".join(
+        f"{name} {_shown(value)}" for name, value in options.items() if not (value is None or value is False or value in ([], ""))
+    )
 
 
 def _shown(value: Any) -> str:

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from xlmr import files
+from xlmr.checkpoint.folder import HISTORY
 from xlmr.compression.parts import Parts
-from xlmr.errors import BadCheckpoint, BadInput
+from xlmr.errors import BadInput
 
-FILE = "compression.json"
+FILE = HISTORY
 STEPS = "steps"
 LARGEST = 1 << 24
 
@@ -40,12 +41,3 @@ def refuse_again(parts: Parts, method: str, **same: Any) -> None:
             raise BadInput(
                 f"{parts.source.folder}: was made by {method}{said} already, and once more changes nothing for the better; see {FILE}"
             )
-
-
-def checked(folder: Path) -> Path:
-    """The folder itself. Raises BadCheckpoint where what was done to its model cannot be told."""
-    try:
-        read(folder)
-    except BadCheckpoint as error:
-        raise BadCheckpoint(f"{error}; without it nobody knows what was done to this model. Restore it, or remove the file") from None
-    return folder
