@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from calls import valid
+from tuners import CLASSIFIER, TOPICS
 
 LARGEST = 40_000
 """Bytes of a file that the disk still takes, less than the weights have."""
@@ -82,6 +83,18 @@ def test_texts_of_ones_own_are_compared_on(run, tiny: Path, tmp_path: Path) -> N
     assert found["comparison"]["languages"] == ["fr", "de", "el"]
     assert found["comparison"]["texts"] == 3  # of each language one
     assert {*found["comparison"]["fillings"]["top1"]["languages"]} == {"fr", "de", "el"}
+
+
+def test_a_fine_tuned_model_is_scored_before_and_after(run, tuned, tmp_path: Path) -> None:
+    (tmp_path / "dev.tsv").write_text("lang\ttext\tlabel\nen\tthe cat\tcats\nde\tder Hund\tdogs\n", encoding="utf-8")
+    model, given = tuned(CLASSIFIER, TOPICS), ("--dev", tmp_path / "dev.tsv")
+    (found,) = compress(run, model, tmp_path / "out", *given, "--json").lines
+    assert valid("compress.json", found)
+    assert found["comparison"]["measure"] == "labels of texts"
+    assert found["comparison"]["scores"]["before"]["languages"].keys() == {"en", "de"}
+    done = compress(run, model, tmp_path / "out", *given, "--force")
+    assert "accuracy, German" in done.out
+    assert "labels of texts: the same are 100.0%" in done.out
 
 
 @pytest.mark.parametrize(

@@ -102,10 +102,15 @@ def run(
         done = {"method": method, "options": given, "source": name, "revision": revision, "facts": facts, "versions": versions()}
         history = [*earlier, {**done, "notes": notes, "comparison": found.as_json()}]
         (new / chain.FILE).write_text(json.dumps({chain.STEPS: history}, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        card.write(new, opened.folder, name, done, found, notes)
+        card.write(new, opened.folder, named(name), done, found, notes)
         files = {path.relative_to(new).as_posix(): path.stat().st_size for path in sorted(new.rglob("*")) if path.is_file()}
     took = {"compress": changed - began, "compare": compared - changed}
     return Compressed(place, method, given, facts, found, files, tuple(step["method"] for step in history), notes, took)
+
+
+def named(source: str) -> str:
+    """What a model is called in a card, which others may read: a folder by its own name, not by where it lies on this machine."""
+    return Path(os.path.realpath(source)).name if Path(source).exists() else source
 
 
 def refuse(found: Comparison, check: Check) -> None:
