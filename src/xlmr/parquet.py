@@ -12,8 +12,8 @@ from xlmr.errors import BadInput, MissingExtra
 try:
     import pyarrow as pa
     from pyarrow import parquet
-except ImportError:
-    raise MissingExtra("data", "reading Parquet") from None
+except Exception as error:
+    raise MissingExtra.of("data", "reading Parquet", error) from error
 
 ROWS = 256
 """Rows read at a time."""

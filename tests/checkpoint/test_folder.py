@@ -245,6 +245,17 @@ def test_a_pickle_is_refused_unopened_and_told_how_to_convert(changed: Callable[
     assert harm.exists()  # it would have been
 
 
+@pytest.mark.parametrize("name", ["params.safetensors", "saved_model.pb", "1/saved_model.pb"])
+def test_what_was_exported_is_told_how_to_come_back(name: str, changed: Callable[..., Path]) -> None:
+    folder = changed()
+    (folder / "1").mkdir()
+    (folder / "model.safetensors").rename(folder / name)
+    with pytest.raises(
+        BadCheckpoint, match=f"found {name}, which `xlmr export` writes .*, wanted model.safetensors; .* xlmr import FOLDER"
+    ):
+        checkpoint.open(folder)
+
+
 @pytest.mark.parametrize("name", ["tf_model.h5", "flax_model.msgpack"])
 def test_weights_of_abandoned_kinds_are_named(name: str, changed: Callable[..., Path]) -> None:
     folder = changed()

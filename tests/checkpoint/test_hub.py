@@ -175,6 +175,7 @@ def test_a_model_without_one_of_the_files_is_refused(missing: str, hub: Hub) -> 
     ("instead", "message"),
     [
         ("pytorch_model.bin", "found pytorch_model.bin, wanted model.safetensors. Opening a pickle can run any code in it"),
+        ("params.safetensors", "found params.safetensors, which `xlmr export` writes for other frameworks, wanted model.safetensors"),
         ("tf_model.h5", "found tf_model.h5, which no library of today reads; wanted model.safetensors"),
         ("README.md", "model.safetensors not found; a checkpoint is a folder with"),
     ],

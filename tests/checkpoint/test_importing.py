@@ -278,6 +278,18 @@ def test_without_pytorch_its_extra_is_named(pickled: Callable[..., Path], tmp_pa
     assert names(tmp_path) == {"old"}
 
 
+@pytest.mark.usefixtures("own_process")
+def test_where_pytorch_is_there_and_broken_it_says_why(
+    pickled: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = pickled()
+    (tmp_path / "torch.py").write_text("raise OSError('libtorch_cpu.so: cannot open')", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(MissingExtra, match=r"cannot be imported \(OSError: libtorch_cpu\.so: cannot open\)"):
+        importing.convert(model, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
 def test_where_memory_cannot_be_limited_nothing_is_opened(
     pickled: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from calls import valid
 
 TARGETS = ("onnx", "pytorch", "tensorflow", "jax", "safetensors")
 NEEDS = {"pytorch": ("torch", "train"), "tensorflow": ("tensorflow", "tensorflow"), "jax": ("jax", "jax")}
@@ -65,6 +66,31 @@ def test_json_holds_all_of_it(run, tiny: Path, tmp_path: Path) -> None:
     assert found["parity"]["differences"][0]["largest"] <= 1e-4
     assert found["seconds"].keys() == {"write", "prove"}
     assert found["notes"] == []
+    assert valid("export.json", found)
+
+
+def test_its_schema_refuses_other_shapes() -> None:
+    apart = {"artefact": "model.onnx", "task": "fill-mask", "output": "logits", "allowed": 1e-4, "allowed_mean": 1e-4, "largest": 1e-6,
+             "mean": 1e-7, "numbers": 9}  # fmt: skip
+    good = {"folder": "a", "files": {"model.onnx": 1, "parity.json": 2}, "seconds": {"write": 0.1, "prove": 1}, "notes": [],
+            "parity": {"lengths": [[1], [3, 2]], "differences": [apart]}}  # fmt: skip
+    assert valid("export.json", good)
+    for wrong in (
+        {"notes": [""]},
+        {"files": {}},
+        {"seconds": {"write": 1}},
+        {"parity": {"lengths": [[1]], "differences": []}},
+        {"line": 1},
+    ):
+        assert not valid("export.json", good | wrong)
+    for off in ({"task": "translation"}, {"largest": -1}, {"numbers": 0}, {"output": "scores"}, {"more": 1}):
+        assert not valid("export.json", good | {"parity": good["parity"] | {"differences": [apart | off]}})
+
+
+@pytest.mark.parametrize("target", EVERY)
+def test_json_of_every_target_is_as_the_schema_says(target: str, run, tiny: Path, tmp_path: Path) -> None:
+    done = run("export", target, "--model", tiny, "--output", tmp_path / "out", "--json")
+    assert valid("export.json", json.loads(done.out))
 
 
 def test_a_target_that_is_not_known_is_named(run) -> None:
@@ -87,6 +113,21 @@ def test_a_missing_extra_is_named(target: str, tiny: Path, tmp_path: Path) -> No
     assert f"Run: pip install 'xlmr[{extra}]'" in done.stderr
     assert "Traceback" not in done.stderr
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("target", NEEDS)
+def test_an_extra_that_is_there_and_broken_says_why(target: str, tiny: Path, tmp_path: Path) -> None:
+    """As a library of another version does, and jax, which says so by a RuntimeError."""
+    package, extra = NEEDS[target]
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / f"{package}.py").write_text("raise RuntimeError('libhidden is of version 3')", encoding="utf-8")
+    command = ("export", target, "--model", tiny, "--output", tmp_path / "out")
+    done = code("import sys\nsys.path.insert(0, sys.argv[1])\nfrom xlmr.cli import main\nmain(sys.argv[2:])", tmp_path / "broken", *command)
+    assert done.returncode == 1
+    assert "there but cannot be imported (RuntimeError: libhidden is of version 3)" in done.stderr
+    assert f"pip install 'xlmr[{extra}]'" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="by a limit of Linux")

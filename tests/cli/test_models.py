@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from calls import valid
+from calls import SCHEMAS, valid
+
+from xlmr.checkpoint import attachments
 
 
 @pytest.mark.parametrize(
@@ -57,6 +59,10 @@ def test_info_names_what_lies_beside_the_weights(run, tiny, speaking):
     assert "  attachments   languages\n" in run("info", "--model", speaking).out
     assert run("info", "--model", tiny, "--json").lines[0]["attachments"] == []
     assert "attachments" not in run("info", "--model", tiny).out
+
+
+def test_every_attachment_is_in_the_schema_of_info():
+    assert SCHEMAS["info.json"]["properties"]["attachments"]["items"]["enum"] == [*attachments.NAMES]
 
 
 def test_import_makes_a_folder_and_prints_it(run, tiny, tmp_path):

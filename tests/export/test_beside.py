@@ -1,29 +1,17 @@
 """An export that is a checkpoint answers as the model does: with what was fitted to it, and with its head's transitions."""
 
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from safetensors.numpy import load_file
 from test_export import exported
-from tuners import NAMES, TAGGER
+from tuners import NAMES
 
 import xlmr
 from xlmr import checkpoint
 from xlmr.checkpoint import attachments
-from xlmr.heads.crf import Crf
-from xlmr.tasks import taggers
 
 TEXT = "the cat drinks water."
-
-
-@pytest.fixture
-def linked(tuned: Callable[..., Path]) -> Path:
-    """A tagger with a conditional random field."""
-    dice = np.random.default_rng(1)
-    field = Crf(*(2 * dice.standard_normal(shape, np.float32) for shape in ((len(NAMES), len(NAMES)), len(NAMES), len(NAMES))))
-    return tuned(TAGGER, NAMES, attachments={"tagging": taggers.pack("mean", field)})
 
 
 @pytest.mark.parametrize("target", ["onnx", "pytorch", "safetensors"])

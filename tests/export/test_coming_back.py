@@ -1,17 +1,21 @@
 """What was exported for JAX and TensorFlow comes back bit for bit."""
 
+import os
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
+import xlmr
 from xlmr import checkpoint, export
-from xlmr.checkpoint import importing
+from xlmr.checkpoint import attachments, importing
 from xlmr.errors import BadCheckpoint
 from xlmr.export.options import TARGETS
 
+TEXT = "the cat drinks water."
 EVERY = [pytest.param(of, marks=pytest.mark.skipif(find_spec(of) is None, reason=f"needs {of}"), id=of) for of in ("jax", "tensorflow")]
 
 
@@ -37,6 +41,44 @@ def test_a_head_comes_back_with_its_labels(target: str, headed: Callable[..., Pa
     assert found.task.labels == wanted.task.labels
     ours, theirs = checkpoint.head_weights(wanted), checkpoint.head_weights(found)
     assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.parametrize("target", EVERY)
+def test_a_conditional_random_field_comes_back(target: str, linked: Path, tmp_path: Path) -> None:
+    found = back(target, linked, tmp_path)
+    assert attachments.names(found.folder) == attachments.names(linked) == ["tagging"]
+    ours, theirs = (load_file(folder / "tagging.safetensors") for folder in (linked, found.folder))
+    assert ours.keys() == theirs.keys() >= {"transitions", "start", "end"}
+    assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+    assert xlmr.load(found.folder).tag(TEXT) == xlmr.load(linked).tag(TEXT)
+
+
+@pytest.mark.parametrize("part", ["variables.index", "variables.data-00000-of-00001", "variables"])
+@pytest.mark.parametrize("server", [None, "tf-serving"])
+@pytest.mark.skipif(find_spec("tensorflow") is None, reason="needs tensorflow")
+def test_variables_out_of_the_folder_are_refused(part: str, server: str | None, tiny: Path, tmp_path: Path) -> None:
+    """TensorFlow itself follows any link."""
+    export.run("tensorflow", tiny, tmp_path / "out", TARGETS["tensorflow"](server=server))
+    inside = tmp_path / "out" / ("1" if server else "") / "variables"
+    path = inside if part == "variables" else inside / part
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BadCheckpoint, match=r"is a link that leads out of the model's folder, to .*elsewhere"):
+        importing.convert(tmp_path / "out", tmp_path / "back")
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(BadCheckpoint, match="TensorFlow cannot read it" if part == "variables" else "is no plain file"):
+        importing.convert(tmp_path / "out", tmp_path / "back")
+    assert not (tmp_path / "back").exists()
+
+
+@pytest.mark.skipif(find_spec("jax") is None, reason="needs jax")
+def test_arrays_out_of_the_folder_are_refused(tiny: Path, tmp_path: Path) -> None:
+    export.run("jax", tiny, tmp_path / "out")
+    (tmp_path / "out" / "params.safetensors").rename(tmp_path / "elsewhere")
+    (tmp_path / "out" / "params.safetensors").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BadCheckpoint, match=r"is a link that leads out of the model's folder, to .*elsewhere"):
+        importing.convert(tmp_path / "out", tmp_path / "back")
 
 
 @pytest.mark.skipif(find_spec("tensorflow") is None, reason="needs tensorflow")

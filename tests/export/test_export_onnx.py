@@ -58,10 +58,14 @@ def test_operators_are_those_of_the_standard(tiny: Path) -> None:
     assert {node.domain for node in model.graph.node} == {""}
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize("head", HEADS)
-def test_fused_operators_answer_alike(head: str | None, headed: Callable[..., Path], tmp_path: Path) -> None:
-    exported("onnx", headed(head), tmp_path / "out", fused=True)
-    found = {node.op_type for node in onnx.load(tmp_path / "out" / GRAPH, load_external_data=False).graph.node if node.domain}
+def test_fused_operators_answer_alike(head: str | None, dtype: str, headed: Callable[..., Path], tmp_path: Path) -> None:
+    exported("onnx", headed(head), tmp_path / "out", fused=True, dtype=dtype)
+    graph = onnx.load(tmp_path / "out" / GRAPH, load_external_data=False).graph
+    kinds = {of.data_type for of in graph.initializer if of.name.endswith("weight")}
+    assert kinds == {onnx.TensorProto.FLOAT if dtype == "float32" else onnx.TensorProto.FLOAT16}
+    found = {node.op_type for node in graph.node if node.domain}
     assert found == {"MultiHeadAttention", "SkipLayerNormalization", "BiasGelu"}
 
 

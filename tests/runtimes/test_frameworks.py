@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +25,45 @@ try:
 except ValueError as error:
     print(error)
 """
+
+PRECISION = """
+import sys
+from xlmr import checkpoint, runtimes
+import tensorflow as tf
+allowed = tf.config.experimental.tensor_float_32_execution_enabled
+print(allowed())
+runtimes.start(checkpoint.open(sys.argv[1]), "tensorflow")
+print(allowed())
+"""
+
+
+def test_tensorflow_computes_float32_in_float32(tiny: Path) -> None:
+    """On a GPU it would not, unasked. That holds for a process, so it is asked in one of its own."""
+    pytest.importorskip("tensorflow")
+    done = subprocess.run([sys.executable, "-c", PRECISION, str(tiny)], capture_output=True, encoding="utf-8", check=True)
+    assert done.stdout == "True\nFalse\n"
+
+
+def test_jax_computes_float32_in_float32(tiny: Path) -> None:
+    """On a GPU or TPU it would not, unasked."""
+    jax = pytest.importorskip("jax")
+    runtime, found = runtimes.start(checkpoint.open(tiny), "jax"), []
+
+    def told(function: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *given, **more: (found.append(jax.config.jax_default_matmul_precision), function(*given, **more))[1]
+
+    runtime._forward, runtime._logits = told(runtime._forward), told(runtime._logits)
+    runtime.mlm_logits(np.array([[0, 5, 2]]), np.array([[0, 1]]))
+    assert found == ["float32", "float32"]
+    assert jax.config.jax_default_matmul_precision is None
+
+
+def test_pytorch_computes_float32_in_float32_unasked() -> None:
+    """Its runtime relies on that."""
+    pytest.importorskip("torch")
+    code = "import torch; print(torch.get_float32_matmul_precision(), torch.backends.cuda.matmul.allow_tf32)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
+    assert done.stdout == "highest False\n"
 
 
 @pytest.mark.parametrize("name", FRAMEWORKS)

@@ -128,6 +128,20 @@ def test_padding_in_the_middle_is_padding_too(runtime, oracle):
     close(runtime.hidden_states(ids)[0][real], theirs[-1][real])
 
 
+@pytest.mark.parametrize("name", runtimes.NAMES)
+def test_padding_may_have_another_id(make_checkpoint, name):
+    """Where positions begin moves with it."""
+    config = replace(CONFIG, pad_id=7, positions=520)
+    folder, ids = make_checkpoint(config), batch([20, 512, 3, 9], config=config)
+    ids[0, 4:6] = config.pad_id
+    theirs, logits = expect(XLMRobertaForMaskedLM.from_pretrained(folder, dtype=torch.float32).eval(), ids, config.pad_id)
+    runtime, picks = runtimes.start(checkpoint.open(folder), name, threads=THREADS[name]), everywhere(ids, config.pad_id)
+    real = ids != config.pad_id
+    for ours, wanted in zip(runtime.hidden_states(ids, range(config.layers + 1)), theirs, strict=True):
+        close(ours[real], wanted[real])
+    close(runtime.mlm_logits(ids, picks), logits[real])
+
+
 def test_logits_at_picks_are_rows_of_all_logits(runtime):
     ids = batch([12, 5, 8])
     everything = everywhere(ids)

@@ -25,9 +25,16 @@ TOKENIZER = "tokenizer.json"
 HISTORY = "compression.json"
 """How a compressed model was made, step by step."""
 
+PARAMS, SAVED_MODEL = "params.safetensors", "saved_model.pb"
+"""What `xlmr export` writes for JAX and TensorFlow."""
+VERSION = "1"
+"""The folder of the weights where a server wants versions: Triton and TensorFlow Serving load the highest number."""
+
 # Where weights may lie that are not read: those that `xlmr import` converts, and those that nothing converts any more.
+EXPORTED = (PARAMS, SAVED_MODEL, f"{VERSION}/{SAVED_MODEL}")
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt")
 ABANDONED = ("tf_model.h5", "flax_model.msgpack")
+INSTEAD = (*EXPORTED, *PICKLES, *ABANDONED)
 
 # Tensors that Hugging Face's classes also store and that nothing here computes with.
 EXTRAS = tuple(re.compile(pattern) for pattern in (
@@ -79,6 +86,11 @@ def open(folder: Path) -> Checkpoint:
 
 def without_weights(where: str, instead: Collection[str]) -> BadCheckpoint:
     """What to say of a model without safetensors, which has the files `instead`."""
+    if exported := [name for name in instead if name in EXPORTED]:
+        return BadCheckpoint(
+            f"{where}: found {', '.join(exported)}, which `xlmr export` writes for other frameworks, wanted {WEIGHTS}; "
+            f"bring it back: xlmr import FOLDER --output NEW"
+        )
     if pickles := [name for name in instead if name in PICKLES]:
         return BadCheckpoint(
             f"{where}: found {', '.join(pickles)}, wanted {WEIGHTS}. Opening a pickle can run any code in it, so it is not opened here; "
@@ -94,7 +106,7 @@ def _weights(folder: Path) -> tuple[Path, dict[str, Stored]]:
     for name, read in ((WEIGHTS, header.read), (shards.INDEX, shards.read)):
         if (folder / name).is_file():
             return folder / name, read(folder / name)
-    raise without_weights(str(folder), [name for name in (*PICKLES, *ABANDONED) if (folder / name).exists()])
+    raise without_weights(str(folder), [name for name in INSTEAD if (folder / name).exists()])
 
 
 def _full_names(held: Mapping[str, Stored], file: Path) -> dict[str, Stored]:

@@ -23,7 +23,7 @@ from huggingface_hub.errors import (
 
 from xlmr import config as configs
 from xlmr.checkpoint import attachments, sentences, shards
-from xlmr.checkpoint.folder import ABANDONED, CONFIG, HISTORY, PICKLES, TOKENIZER, WEIGHTS, without_weights
+from xlmr.checkpoint.folder import CONFIG, HISTORY, INSTEAD, TOKENIZER, WEIGHTS, without_weights
 from xlmr.errors import BadCheckpoint, NotAvailable, XlmrError
 from xlmr.tokenizer import SENTENCEPIECE
 
@@ -85,7 +85,7 @@ def _weights(name: str, commit: str) -> None:
     """One file of weights or the index of several and what it names, once that is known to be sound."""
     found = _first(name, commit, (WEIGHTS, shards.INDEX))
     if found is None:
-        raise without_weights(name, [file for file in (*PICKLES, *ABANDONED) if HfApi().file_exists(name, file, revision=commit)])
+        raise without_weights(name, [file for file in INSTEAD if HfApi().file_exists(name, file, revision=commit)])
     if found == shards.INDEX:
         index = Path(hf_hub_download(name, shards.INDEX, revision=commit))
         for shard in dict.fromkeys(shards.parse(index).values()):

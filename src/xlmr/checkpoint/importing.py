@@ -24,7 +24,7 @@ from xlmr import config as configs
 from xlmr import files, tensors, tokenizer
 from xlmr.checkpoint import attachments, fairseq, folder, frameworks, header, sentences, shards
 from xlmr.checkpoint.finetuned import SavedHead
-from xlmr.checkpoint.folder import CONFIG, TOKENIZER, WEIGHTS
+from xlmr.checkpoint.folder import CONFIG, EXPORTED, SAVED_MODEL, TOKENIZER, VERSION, WEIGHTS
 from xlmr.checkpoint.replacing import TOKENIZER_CONFIG, replacing
 from xlmr.checkpoint.saving import tokenizer_config, write_json, write_weights
 from xlmr.config import Config
@@ -34,8 +34,7 @@ from xlmr.tokenizer import SENTENCEPIECE
 from xlmr.tokenizer.vocabulary import FIRST, Vocabulary, dump
 
 PICKLED = "pytorch_model.bin"
-SERVED = f"{frameworks.VERSION}/{frameworks.SAVED_MODEL}"
-FOUND = (WEIGHTS, shards.INDEX, *frameworks.READERS, SERVED, PICKLED, f"{PICKLED}.index.json", "model.pt")
+FOUND = (WEIGHTS, shards.INDEX, *EXPORTED, PICKLED, f"{PICKLED}.index.json", "model.pt")
 """What a folder's weights may be, the first that is there."""
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 DICTIONARY = "dict.txt"
@@ -65,7 +64,7 @@ def convert(source: str | PathLike[str], output: str | PathLike[str], *, bounds:
     needs PyTorch, BadInput where `output` may not be replaced or this system cannot limit a process.
     """
     weights = _weights(Path(source).expanduser())
-    served = weights.name == frameworks.SAVED_MODEL and weights.parent.name == frameworks.VERSION and not (weights.parent / CONFIG).exists()
+    served = weights.name == SAVED_MODEL and weights.parent.name == VERSION and not (weights.parent / CONFIG).exists()
     place = weights.parent.parent if served else weights.parent
     with replacing(Path(os.path.realpath(output))) as new:
         try:
@@ -110,7 +109,7 @@ def _convert(weights: Path, place: Path, new: Path, bounds: Bounds) -> None:
 
 def _from_framework(weights: Path, place: Path, new: Path) -> Config:
     """Put weights that were exported into the new folder, and beside them the config and what was fitted to the model."""
-    config, held = configs.read(place / CONFIG), frameworks.READERS[weights.name](weights)
+    config, held = configs.read(place / CONFIG), frameworks.READERS[weights.name](weights, place)
     task = {name: array for name, array in held.items() if name.startswith("task.")}
     others = {name: array for name, array in held.items() if name not in task}
     kind = next((name for name in config.architectures if name in tensors.TASK_HEADS), None)
@@ -153,6 +152,8 @@ def unpickle(pickles: list[Path], place: Path, output: Path, bounds: Bounds) -> 
     memory = 3 * size + IMPORT_MEMORY if bounds.memory is None else bounds.memory
     request = {"files": [str(path) for path in real], "output": str(output), "memory": memory, "most": 2 * size + SLACK}
     answer = _ask(request, pickles[0], bounds.seconds)
+    if "missing" in answer:
+        raise MissingExtra("train", "opening a pickle", answer["missing"])
     if "error" in answer:
         raise BadCheckpoint(f"{pickles[0]}: {answer['error']}; nothing was imported")
     arguments: dict[str, Any] | None = answer["arguments"]

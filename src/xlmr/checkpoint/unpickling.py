@@ -25,8 +25,12 @@ from xlmr.files import shown
 
 try:
     import torch
-except ImportError:
-    raise MissingExtra("train", "opening a pickle") from None
+except Exception as error:
+    missing = MissingExtra.of("train", "opening a pickle", error)
+    if __name__ != "__main__":
+        raise missing from error
+    json.dump({"missing": missing.reason}, sys.stdout)
+    sys.exit()
 
 DTYPES = {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "bfloat16"}
 GLOBAL = re.compile(r"GLOBAL ([\w.]+)")

@@ -30,8 +30,8 @@ from xlmr.export.parity import REPORT, Made, Parity
 __all__ = ["Exported", "Options", "run"]
 
 PACKAGES: Mapping[str, tuple[str, ...]] = {
-    "onnx": ("onnx", "onnxruntime"), "pytorch": ("torch",), "tensorflow": ("tensorflow", "tensorflow-cpu"), "jax": ("jax",),
-    "safetensors": ("safetensors",),
+    "onnx": ("onnx", "onnxruntime"), "pytorch": ("torch",), "tensorflow": ("tensorflow", "tensorflow-cpu", "ai-edge-litert"),
+    "jax": ("jax",), "safetensors": ("safetensors",),
 }  # fmt: skip
 """Whose versions are written down."""
 NOTES = {

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from xlmr.checkpoint import Checkpoint
-from xlmr.checkpoint.frameworks import PARAMS
+from xlmr.checkpoint.folder import PARAMS
 from xlmr.checkpoint.saving import write_arrays
 from xlmr.errors import MissingExtra
 from xlmr.export import answers, beside
@@ -16,11 +16,12 @@ from xlmr.export.options import Jax
 from xlmr.export.parity import Asked, Made
 
 try:
+    import jax
     import jax.export
 
     from xlmr.runtimes import jax_model
-except ImportError:
-    raise MissingExtra("jax", "exporting to JAX") from None
+except Exception as error:
+    raise MissingExtra.of("jax", "exporting to JAX", error) from error
 
 MODEL, COMPILED = "model.py", "model.stablehlo"
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")

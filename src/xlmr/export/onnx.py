@@ -17,8 +17,7 @@ from onnx import checker, external_data_helper, save_model
 
 from xlmr import checkpoint
 from xlmr.checkpoint import Checkpoint
-from xlmr.checkpoint.folder import WEIGHTS
-from xlmr.checkpoint.frameworks import VERSION
+from xlmr.checkpoint.folder import VERSION, WEIGHTS
 from xlmr.errors import BadInput
 from xlmr.export import answers, beside, onnx_model, safetensors, servers
 from xlmr.export.answers import Task

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 
 from xlmr.errors import BadInput
 
@@ -35,8 +36,8 @@ class Options:
             found = getattr(self, name, None)
             if found is not None and found not in allowed[type(self).__name__]:
                 raise BadInput(f"{name} is {found!r}, wanted one of {', '.join(allowed[type(self).__name__])}")
-        if self.tolerance is not None and not self.tolerance > 0:
-            raise BadInput(f"tolerance is {self.tolerance}, wanted more than 0")
+        if self.tolerance is not None and not 0 < self.tolerance < inf:
+            raise BadInput(f"tolerance is {self.tolerance}, wanted more than 0, and finite")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

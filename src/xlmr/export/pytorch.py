@@ -23,8 +23,8 @@ try:
     from torch.nn import functional as F
 
     from xlmr.runtimes.torch import Encoder
-except ImportError:
-    raise MissingExtra("train", "exporting to PyTorch") from None
+except Exception as error:
+    raise MissingExtra.of("train", "exporting to PyTorch", error) from error
 
 STATE, PROGRAM = "model.pt", "model.pt2"
 

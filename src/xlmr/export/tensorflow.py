@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from errno import EIO
+from importlib.util import find_spec
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from xlmr.checkpoint import Checkpoint
-from xlmr.checkpoint.frameworks import SAVED_MODEL, VERSION
-from xlmr.errors import BadInput, MissingExtra
+from xlmr.checkpoint.folder import SAVED_MODEL, VERSION
+from xlmr.errors import BadExport, BadInput, MissingExtra
 from xlmr.export import answers, beside
 from xlmr.export.answers import Task
 from xlmr.export.options import TensorFlow
-from xlmr.export.parity import Asked, Made
+from xlmr.export.parity import SHOWN, Asked, Made
 
 try:
     import tensorflow as tf
 
     from xlmr.runtimes.tensorflow import Encoder
-except ImportError:
-    raise MissingExtra("tensorflow", "exporting to TensorFlow") from None
+except Exception as error:
+    raise MissingExtra.of("tensorflow", "exporting to TensorFlow", error) from error
 
 DEFAULT = "serving_default"
 """The signature that TensorFlow Serving asks where none is named: that of the first task."""
@@ -30,7 +31,8 @@ MOST = 2**31 - 1
 
 
 def write(of: Checkpoint, folder: Path, options: TensorFlow) -> Made:
-    """`saved_model.pb` and `variables/`, beside config and tokenizer. Raises BadInput where LiteRT could not hold the model."""
+    """`saved_model.pb` and `variables/`, beside config and tokenizer. Raises BadInput where LiteRT could not hold the model, MissingExtra
+    where it is wanted and not installed, BadExport where TensorFlow has no form of the model for it."""
     tasks = answers.possible(of) if options.task is None else (answers.find(of, options.task),)
     place = folder / VERSION if options.server == "tf-serving" else folder
     _check_lite(of, tasks, options)
@@ -50,16 +52,32 @@ def write(of: Checkpoint, folder: Path, options: TensorFlow) -> Made:
 
 def _check_lite(of: Checkpoint, tasks: tuple[Task, ...], options: TensorFlow) -> None:
     """Before anything is written."""
+    if options.tflite and find_spec("ai_edge_litert") is None:
+        raise MissingExtra("tensorflow", f"asking {LITE} what it answers")
     size = sum(4 * prod(shape) for shape in beside.Weights(of, *tasks[:1]).shapes.values())
     if options.tflite and size > MOST:
         raise BadInput(f"the weights have {size:,} bytes in float32, and a model for LiteRT holds {MOST:,}; leave out --tflite")
 
 
 def lite(module: Model, task: Task) -> bytes:
-    """A FlatBuffer for LiteRT, with the weights inside, float32, and one signature, `serving_default`."""
+    """A FlatBuffer for LiteRT, with the weights inside, float32, and one signature, `serving_default`. Raises BadExport where TensorFlow
+    cannot convert it."""
     converter = tf.lite.TFLiteConverter.from_concrete_functions([module.answers[task.signature].get_concrete_function()], module)
-    model: bytes = converter.convert()
+    try:
+        model: bytes = converter.convert()
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # ConverterError has no public name
+        raise BadExport(
+            f"{task.name}: TensorFlow cannot convert it to {LITE} ({_first(error)}). Nothing was exported; leave out --tflite, or "
+            f"take a version of TensorFlow that was tried (docs/export.md)"
+        ) from error
     return model
+
+
+def _first(error: Exception) -> str:
+    """The first line that says something, of many."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:SHOWN]
 
 
 class Model(tf.Module):  # type: ignore[misc]  # TensorFlow has no types

@@ -15,8 +15,8 @@ from xlmr.maps import pca
 try:
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
-except ImportError:
-    raise MissingExtra("plot", "t-SNE") from None
+except Exception as error:
+    raise MissingExtra.of("plot", "t-SNE", error) from error
 
 PERPLEXITY = 30
 """Neighbours that count, about; of fewer texts a third."""

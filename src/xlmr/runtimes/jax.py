@@ -16,8 +16,8 @@ try:
     import jax
 
     from xlmr.runtimes import jax_model
-except ImportError:
-    raise MissingExtra("jax", "the JAX runtime") from None
+except Exception as error:
+    raise MissingExtra.of("jax", "the JAX runtime", error) from error
 
 if TYPE_CHECKING:
     from xlmr.checkpoint import Checkpoint

@@ -16,8 +16,8 @@ from xlmr.runtimes import depth
 
 try:
     import tensorflow as tf
-except ImportError:
-    raise MissingExtra("tensorflow", "the TensorFlow runtime") from None
+except Exception as error:
+    raise MissingExtra.of("tensorflow", "the TensorFlow runtime", error) from error
 
 if TYPE_CHECKING:
     from xlmr.checkpoint import Checkpoint
@@ -30,8 +30,13 @@ PICKS = tf.TensorSpec([None, 2], tf.int64, "picks")
 
 
 def start(checkpoint: Checkpoint, *, threads: int | None = None) -> TensorFlowRuntime:
-    """The checkpoint, ready to run, on the GPU where TensorFlow has one. `threads` holds for the whole process, and only before anything
-    was computed: raises BadInput after that, where it is another number."""
+    """The checkpoint, ready to run, on the GPU where TensorFlow has one.
+
+    Both of these hold for the whole process, since TensorFlow knows no smaller thing. `threads` is taken only before anything was computed:
+    raises BadInput after that, where it is another number. And float32 products are computed in float32 from here on, which on a GPU
+    TensorFlow would do with 10 bits of mantissa (TF32): PyTorch does it unasked, JAX is asked with every call.
+    """
+    tf.config.experimental.enable_tensor_float_32_execution(False)
     if threads is not None and tf.config.threading.get_intra_op_parallelism_threads() != threads:
         try:
             tf.config.threading.set_intra_op_parallelism_threads(threads)

@@ -21,8 +21,8 @@ try:
     from torch import Tensor, nn
     from torch.nn import functional as F
     from torch.utils.checkpoint import checkpoint as checkpoint_of
-except ImportError:
-    raise MissingExtra("train", "the PyTorch runtime") from None
+except Exception as error:
+    raise MissingExtra.of("train", "the PyTorch runtime", error) from error
 
 if TYPE_CHECKING:
     from xlmr.checkpoint import Checkpoint

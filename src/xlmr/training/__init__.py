@@ -6,5 +6,5 @@ try:
     import accelerate  # noqa: F401
     import sentencepiece  # noqa: F401
     import torch  # noqa: F401
-except ImportError:
-    raise MissingExtra("train", "training") from None
+except Exception as error:
+    raise MissingExtra.of("train", "training", error) from error

@@ -21,8 +21,8 @@ from xlmr.writers import Row
 try:
     import pyarrow as pa
     from pyarrow import parquet
-except ImportError:
-    raise MissingExtra("data", "writing Parquet") from None
+except Exception as error:
+    raise MissingExtra.of("data", "writing Parquet", error) from error
 
 GROUP = 1 << 24
 """Bytes of vectors in a group of rows, about: what is held before it is written."""

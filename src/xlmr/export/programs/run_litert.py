@@ -1,13 +1,13 @@
-"""Answers with `model.tflite`, in the interpreter of TensorFlow Lite."""
+"""Answers with `model.tflite`, in the interpreter of LiteRT, without TensorFlow."""
 
 import sys
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 
 model, questions, answers, task = sys.argv[1:]
-answer = tf.lite.Interpreter(model).get_signature_runner()
+answer = Interpreter(model).get_signature_runner()
 asked = np.load(questions)
 found: dict[str, Any] = {}
 for number in range(len(asked.files) // 2):

@@ -20,8 +20,8 @@ def attach(encoder: Encoder, rank: int) -> Any:
     try:
         from peft import LoraConfig
         from peft.tuners.lora import LoraModel
-    except ImportError:
-        raise MissingExtra("lora", "LoRA") from None
+    except Exception as error:
+        raise MissingExtra.of("lora", "LoRA", error) from error
     encoder.requires_grad_(False)
     return LoraModel(encoder, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=[*BESIDE]), "default")
 
