@@ -258,7 +258,7 @@ def test_a_folder_that_is_not_there_is_told_before_the_work(draw, tmp_path):
 
 
 def test_t_sne_asks_for_its_extra_before_the_work(run, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
     monkeypatch.delitem(sys.modules, "xlmr.maps.tsne", raising=False)
     done = run("map", "/nowhere.txt", "--output", tmp_path / "a.svg")
     assert (done.code, done.out) == (1, "")
