@@ -74,6 +74,9 @@ TASK_HEADS: Mapping[str, tuple[str, tuple[tuple[str, str, str], ...]]] = {
 NAMED = ("sequence classification", "token classification")
 """The tasks whose labels have names."""
 
+TABLES = ("vocabulary", "positions")
+"""First axes of the matrices whose rows are looked up; a quantized one has a scale for each row, of any other for each output."""
+
 ENCODER_PREFIX = "roberta."
 HEAD_PREFIX = "lm_head."
 

@@ -22,6 +22,7 @@ from xlmr import files
 from xlmr.checkpoint import floats, folder, header, replacing
 from xlmr.checkpoint.folder import Checkpoint
 from xlmr.checkpoint.header import Stored
+from xlmr.checkpoint.integers import Quantized
 from xlmr.errors import BadCheckpoint, BadInput
 
 T = TypeVar("T")
@@ -151,7 +152,8 @@ def fingerprint(checkpoint: Checkpoint) -> str:
     a change of single rows of the embeddings, between the runs, is not seen.
 
     Numbers enter as float16. So weights in float32 and what is saved of them in float16 have the same fingerprint: what is fitted on
-    the one serves the other, whose states are the same but for rounding. bfloat16 keeps fewer digits, and is another encoder.
+    the one serves the other, whose states are the same but for rounding. bfloat16 keeps fewer digits, and is another encoder. So is one that
+    is quantized, of which the integers and their scales enter.
     """
     config = checkpoint.config
     of = hashlib.blake2b(f"{VERSION} {config.heads} {config.norm_epsilon} {config.pad_id}".encode(), digest_size=16)
@@ -164,12 +166,14 @@ def fingerprint(checkpoint: Checkpoint) -> str:
 
 
 def _samples(stored: Stored) -> Iterator[np.ndarray]:
-    size = prod(stored.shape)
+    size, read = (prod(stored.held), folder.raw) if isinstance(stored, Quantized) else (prod(stored.shape), folder.numbers)
     if size <= WHOLE:
-        yield folder.numbers(stored)
-        return
-    for run in range(RUNS):
-        yield folder.numbers(stored, run * (size - RUN) // (RUNS - 1), RUN)
+        yield read(stored)
+    else:
+        for run in range(RUNS):
+            yield read(stored, run * (size - RUN) // (RUNS - 1), RUN)
+    if isinstance(stored, Quantized):
+        yield from _samples(stored.scale)
 
 
 def _check_kind(path: Path, name: str, said: Mapping[str, str], fit: str) -> None:

@@ -6,21 +6,25 @@ import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 
 import numpy as np
 
 from xlmr import config as configs
 from xlmr import files, tensors
-from xlmr.checkpoint import finetuned, floats, header, shards
+from xlmr.checkpoint import finetuned, floats, header, integers, shards
 from xlmr.checkpoint.finetuned import TaskHead
 from xlmr.checkpoint.header import Stored
+from xlmr.checkpoint.integers import Quantized
 from xlmr.config import Config
 from xlmr.errors import BadCheckpoint
 from xlmr.tensors import ENCODER_PREFIX, HEAD_PREFIX, Tensor
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
+QUANTIZED = "model.int8.safetensors"
+"""A name that no other library reads: it would take the integers for the numbers."""
 TOKENIZER = "tokenizer.json"
 HISTORY = "compression.json"
 """How a compressed model was made, step by step."""
@@ -103,7 +107,7 @@ def without_weights(where: str, instead: Collection[str]) -> BadCheckpoint:
 
 def _weights(folder: Path) -> tuple[Path, dict[str, Stored]]:
     """The file that says which tensors there are, one file of weights or the index of several, and the tensors."""
-    for name, read in ((WEIGHTS, header.read), (shards.INDEX, shards.read)):
+    for name, read in ((WEIGHTS, header.read), (shards.INDEX, shards.read), (QUANTIZED, header.read)):
         if (folder / name).is_file():
             return folder / name, read(folder / name)
     raise without_weights(str(folder), [name for name in INSTEAD if (folder / name).exists()])
@@ -146,13 +150,38 @@ def _match(config: Config, found: dict[str, Stored], file: Path) -> dict[str, St
     missing = [tensor.hf for tensor in wanted if tensor.hf not in found]
     if missing:
         raise BadCheckpoint(f"{file}: {_some(missing)} missing, of {len(wanted)} that {_described(config)} has")
+    found = {**found, **{tensor.hf: _joined(tensor, found, config, file) for tensor in wanted}}
     for tensor in wanted:
         _check(tensor, found[tensor.hf], config, file)
-    unknown = found.keys() - {tensor.hf for tensor in wanted}
+    unknown = found.keys() - {tensor.hf for tensor in wanted} - {name for tensor in wanted for name in scales(tensor.hf)}
     surplus = sorted(name for name in unknown if not _tolerated(name, config))
     if surplus:
         raise BadCheckpoint(f"{file}: {_some(surplus)} unknown to {_described(config)}, as {CONFIG} has it; is it of this model?")
     return {tensor.name: found[tensor.hf] for tensor in wanted}
+
+
+def scales(name: str) -> tuple[str, str]:
+    """The names under which a quantized tensor's scales lie: its own, and that of what it is multiplied with."""
+    return name + integers.SCALE, f"{name.rpartition('.')[0]}.{integers.INPUT}"
+
+
+def _joined(tensor: Tensor, found: Mapping[str, Stored], config: Config, file: Path) -> Stored:
+    """A tensor as it is stored, and where that is as integers, with its scales. Raises BadCheckpoint where they do not fit each other."""
+    own, inputs = scales(tensor.hf)
+    held, scale, fixed = found[tensor.hf], found.get(own), found.get(inputs)
+    if scale is None:
+        return held
+    shape = tensor.shape(config)
+    layout = "columns" if held.dtype == "I8" else "rows" if len(held.shape) == 2 else "blocks"
+    bits = 4 if layout == "blocks" and held.length * 2 == prod(shape) else 8
+    wanted = integers.shapes(layout, shape, bits) if len(shape) == 2 and held.dtype in ("I8", "U8") else None
+    if wanted != (held.shape, scale.shape) or scale.dtype not in floats.HELD or (layout == "rows") != (tensor.axes[0] in tensors.TABLES):
+        raise BadCheckpoint(f"{file}: {tensor.hf} is {held.dtype} {held.shape} with scales {scale.shape}, which is no {shape} quantized")
+    if fixed and (layout != "columns" or fixed.shape != () or fixed.dtype != "float32"):
+        raise BadCheckpoint(f"{file}: {inputs} is {fixed.dtype} {fixed.shape}, wanted one number for a matrix of int8")
+    return Quantized(
+        held.file, held.offset, held.length, f"int{bits}", shape, held.seen, layout=layout, held=held.shape, scale=scale, input=fixed
+    )
 
 
 def _check(tensor: Tensor, stored: Stored, config: Config, file: Path) -> None:
@@ -161,7 +190,7 @@ def _check(tensor: Tensor, stored: Stored, config: Config, file: Path) -> None:
         raise BadCheckpoint(
             f"{file}: {tensor.hf} has shape {stored.shape}, {CONFIG} wants {shape} ({', '.join(tensor.axes)}); is it of this model?"
         )
-    if stored.dtype not in floats.HELD:
+    if stored.dtype not in floats.HELD and not isinstance(stored, Quantized):
         raise BadCheckpoint(f"{file}: {tensor.hf} is stored as {stored.dtype}, wanted one of {', '.join(floats.HELD)}")
 
 
@@ -184,18 +213,26 @@ def _blocks(stored: Stored, file: Path) -> Iterator[np.ndarray]:
 
 def numbers(stored: Stored, begin: int = 0, count: int = -1) -> np.ndarray:
     """A flat run of a tensor's numbers, in float32: `count` of them from `begin`, or all."""
-    held = floats.HELD[stored.dtype]
+    if isinstance(stored, Quantized):
+        whole = integers.numbers(raw(stored).reshape(stored.held), raw(stored.scale).reshape(stored.scale.shape), stored.layout, stored.shape).reshape(-1)
+        return whole[begin:] if count < 0 else whole[begin : begin + count]
+    return floats.widen(raw(stored, begin, count), stored.dtype)
+
+
+def raw(stored: Stored, begin: int = 0, count: int = -1) -> np.ndarray:
+    """A flat run of what a file holds of a tensor, as NumPy holds its bytes: of one that is quantized, the integers."""
+    held = integers.HELD[stored.layout] if isinstance(stored, Quantized) else floats.HELD[stored.dtype]
     total = stored.length // held.itemsize
     count = total - begin if count < 0 else min(count, total - begin)
     try:
         with stored.file.open("rb") as file:
             stored.check(os.fstat(file.fileno()))
-            raw = np.fromfile(file, held, count, offset=stored.offset + begin * held.itemsize)
+            read = np.fromfile(file, held, count, offset=stored.offset + begin * held.itemsize)
     except OSError as error:
         raise BadCheckpoint(f"{stored.file}: cannot be read ({error.strerror})") from None
-    if len(raw) < count:
+    if len(read) < count:
         raise BadCheckpoint(f"{stored.file}: is not as it was when it was opened; it must not change while a model uses it")
-    return floats.widen(raw, stored.dtype)
+    return read
 
 
 def _some(names: Iterable[str]) -> str:

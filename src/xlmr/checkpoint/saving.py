@@ -56,11 +56,11 @@ def save(
     if dtype not in floats.HELD:
         raise BadInput(f"dtype {dtype!r} is not known; wanted one of {', '.join(floats.HELD)}")
     _check_tokenizer(Path(tokenizer))
-    table = _table(config, weights, head)
+    wanted = table(config, weights, head)
     with replacing(Path(os.path.realpath(folder))) as new:
         describe(new, named(config, weights, head), dtype)
         shutil.copyfile(tokenizer, new / TOKENIZER)
-        _write_weights(new / WEIGHTS, table, weights if head is None else _Both(weights, head.weights), dtype)
+        _write_weights(new / WEIGHTS, wanted, weights if head is None else Both(weights, head.weights), dtype)
         if head is not None and head.attachments:
             of = attachments.fingerprint(folders.open(new))
             for name, attachment in head.attachments.items():
@@ -82,7 +82,7 @@ def named(config: Config, weights: Mapping[str, np.ndarray], head: SavedHead | N
 
 def write_weights(path: Path, config: Config, weights: Mapping[str, np.ndarray], dtype: str, head: SavedHead | None = None) -> None:
     """Write a file of weights by Hugging Face's names; the arguments are those of `save`."""
-    _write_weights(path, _table(config, weights, head), weights if head is None else _Both(weights, head.weights), dtype)
+    _write_weights(path, table(config, weights, head), weights if head is None else Both(weights, head.weights), dtype)
 
 
 def _check_tokenizer(path: Path) -> None:
@@ -98,7 +98,7 @@ Table = Mapping[str, tuple[Tensor, tuple[int, ...]]]
 """The tensors to write and the shape of each, by its Hugging Face name."""
 
 
-class _Both(Mapping[str, np.ndarray]):
+class Both(Mapping[str, np.ndarray]):
     """The weights of a model and of its head, each taken when it is written."""
 
     def __init__(self, encoder: Mapping[str, np.ndarray], head: Mapping[str, np.ndarray]) -> None:
@@ -114,7 +114,8 @@ class _Both(Mapping[str, np.ndarray]):
         return sum(map(len, self._parts))
 
 
-def _table(config: Config, weights: Mapping[str, np.ndarray], head: SavedHead | None) -> Table:
+def table(config: Config, weights: Mapping[str, np.ndarray], head: SavedHead | None) -> Table:
+    """The tensors to write. Raises BadCheckpoint where weights and config disagree."""
     wanted = list(tensors.encoder(config))
     found = {name for name in weights if head is None or not name.startswith("head.")}
     if any(name.startswith("head.") for name in found):
@@ -123,16 +124,16 @@ def _table(config: Config, weights: Mapping[str, np.ndarray], head: SavedHead | 
     if names != found:
         missing, unknown = sorted(names - found), sorted(found - names)
         raise BadCheckpoint(f"weights and config disagree: missing {missing[:3]}, not in the config {unknown[:3]}")
-    table = {tensor.hf: (tensor, tensor.shape(config)) for tensor in wanted}
-    for tensor, shape in table.values():
+    entries = {tensor.hf: (tensor, tensor.shape(config)) for tensor in wanted}
+    for tensor, shape in entries.values():
         _check_shape(tensor.name, weights, shape)
-    if DECODER in table:
-        table[DECODER_BIAS] = table[BIAS]  # not tied, transformers computes with the decoder's own
+    if DECODER in entries:
+        entries[DECODER_BIAS] = entries[BIAS]  # not tied, transformers computes with the decoder's own
     for tensor in tensors.task_head(head.architecture) if head else ():
         assert head is not None
-        table[tensor.hf] = tensor, tensor.shape(config, head.outputs)
-        _check_shape(tensor.name, head.weights, table[tensor.hf][1])
-    return table
+        entries[tensor.hf] = tensor, tensor.shape(config, head.outputs)
+        _check_shape(tensor.name, head.weights, entries[tensor.hf][1])
+    return entries
 
 
 def _check_shape(name: str, weights: Mapping[str, np.ndarray], wanted: tuple[int, ...]) -> None:

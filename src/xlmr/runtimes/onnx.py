@@ -97,9 +97,10 @@ class OnnxRuntime:
     def _words(self) -> ort.OrtValue | None:
         """The word embeddings, mapped into memory once for all sessions; each would map them for itself."""
         held = self._checkpoint.stored[onnx_graph.WORDS]
-        if held.dtype != "float32":
+        if held.dtype not in ("float32", "int8"):
             return None  # the head has a copy, in float32
-        return ort.OrtValue.ortvalue_from_numpy(np.memmap(held.file, np.float32, "r", held.offset, held.shape))
+        kind = np.float32 if held.dtype == "float32" else np.uint8
+        return ort.OrtValue.ortvalue_from_numpy(np.memmap(held.file, kind, "r", held.offset, held.shape))
 
     def _session(self, graph: ModelProto, *, keep: bool = True) -> ort.InferenceSession:
         """A graph, started. `keep` keeps its working memory for the next run: many small pieces, not a few large ones as logits are."""

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, helper, numpy_helper
 
+from xlmr.checkpoint.integers import BLOCK, MOST, ZERO, Quantized
 from xlmr.config import Config
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ OPSET, IR_VERSION = 20, 9  # the first with Gelu, and the file format of its tim
 DTYPES = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16, "bfloat16": TensorProto.BFLOAT16}
 ARITHMETIC: Mapping[str, type] = {"float32": np.float32, "float16": np.float16}
 Inputs = dict[str, tuple[type, list[str | int]]]
+INTEGERS = {"rows": TensorProto.UINT8, "columns": TensorProto.INT8, "blocks": TensorProto.UINT8}
+FLOATS = 1
+"""By which ONNX Runtime's operator for blocks computes in float32; others quantize what it multiplies."""
+TINY = 1e-30
+"""Of a row of zeros, so that none is divided by."""
 UNSEEN = -1e9  # finite, so that a row of nothing but padding gives numbers
 
 
@@ -54,10 +60,14 @@ def mlm_head(config: Config, stored: Mapping[str, Stored]) -> ModelProto:
     """From `states` float32 `[picks, width]` to `logits` float32 `[picks, vocabulary]`. A tied head points at the embeddings' bytes."""
     graph = Graph(stored)
     x = norm(graph, config, "head.norm", graph.node("Gelu", linear(graph, "head.transform", "states")))
-    words = graph.weight(WORDS if config.tied else "head.words.weight")
+    words = WORDS if config.tied else "head.words.weight"
     bias = graph.node("Unsqueeze", graph.weight("head.bias"), graph.constant([1]))
     # Words times picks, not picks times words: an engine rearranges the right-hand matrix, and a gigabyte is better read as it lies.
-    logits = graph.node("Transpose", graph.node("Gemm", words, x, bias, transB=1), perm=[1, 0])
+    if isinstance(stored[words], Quantized):
+        scores = graph.node("Add", table_times(graph, words, x), bias)
+    else:
+        scores = graph.node("Gemm", graph.weight(words), x, bias, transB=1)
+    logits = graph.node("Transpose", scores, perm=[1, 0])
     inputs: Inputs = {"states": (np.float32, ["picks", config.width])}
     return graph.close("mlm_head", inputs, {"logits": (logits, ["picks", config.vocabulary])})
 
@@ -141,8 +151,49 @@ def attend(graph: Graph, config: Config, batch: Batch, name: str, x: str) -> str
 
 
 def linear(graph: Graph, name: str, x: str) -> str:
-    """PyTorch's layout, `[out, in]`, as it is stored."""
+    """A linear layer. Floats lie as PyTorch has them, `[out, in]`."""
+    held = graph.stored[f"{name}.weight"]
+    if isinstance(held, Quantized):
+        return (blocks if held.layout == "blocks" else integers)(graph, name, held, x)
     return graph.node("Gemm", x, graph.weight(f"{name}.weight"), graph.weight(f"{name}.bias"), transB=1)
+
+
+def integers(graph: Graph, name: str, held: Quantized, x: str) -> str:
+    """A linear layer in integers: `x` is quantized with the scale that is stored, or else each row with one of its own."""
+    whole, scale = graph.quantized(x, held.input)
+    product = graph.node("MatMulInteger", whole, graph.integers(f"{name}.weight"), graph.constant(ZERO, np.uint8))
+    scaled = graph.node("Mul", graph.node("Mul", graph.node("Cast", product, to=TensorProto.FLOAT), graph.scales(f"{name}.weight")), scale)
+    return graph.node("Add", scaled, graph.weight(f"{name}.bias"))
+
+
+def blocks(graph: Graph, name: str, held: Quantized, x: str) -> str:
+    """A linear layer of integers times floats, by ONNX Runtime's own operator."""
+    bits = int(held.dtype.removeprefix("int"))
+    outputs, inputs = held.shape
+    return graph.node(
+        "MatMulNBits", x, graph.integers(f"{name}.weight"), graph.scales(f"{name}.weight"), "", "", graph.weight(f"{name}.bias"),
+        domain="com.microsoft", K=inputs, N=outputs, bits=bits, block_size=BLOCK, accuracy_level=FLOATS,
+    )  # fmt: skip
+
+
+def table_times(graph: Graph, name: str, x: str) -> str:
+    """A table of uint8 `[rows, width]` times `x` `[picks, width]`: float32 `[rows, picks]`.
+
+    Each row of `x` is quantized twice, the second time what the first left over: with 8 bits alone, of close scores the wrong one would
+    come first. It costs little, for the table is read once.
+    """
+    coarse, scale = graph.quantized(x, None)
+    row, zero = graph.node("Reshape", scale, graph.constant([-1])), graph.constant(ZERO, np.uint8)
+    zeros, finer = graph.node("Expand", zero, graph.node("Shape", row)), graph.node("Mul", row, graph.number(0.5 / MOST))
+    left = graph.node("Sub", x, graph.node("DequantizeLinear", coarse, row, zeros, axis=0))
+    fine = graph.node("QuantizeLinear", left, finer, zeros, axis=0)
+    turned = graph.node("Transpose", graph.node("Concat", coarse, fine, axis=0), perm=[1, 0])
+    product = graph.node("Cast", graph.node("MatMulInteger", graph.integers(name), turned, zero, zero), to=TensorProto.FLOAT)
+    scaled = graph.node("Mul", graph.node("Mul", product, graph.node("Concat", row, finer, axis=0)), graph.node("Unsqueeze", graph.scales(name), graph.constant([1])))
+    halves = graph.node("Shape", row)
+    first = graph.node("Slice", scaled, graph.constant([0]), halves, graph.constant([1]))
+    second = graph.node("Slice", scaled, halves, graph.constant([1 << 40]), graph.constant([1]))
+    return graph.node("Add", first, second)
 
 
 def norm(graph: Graph, config: Config, name: str, x: str) -> str:
@@ -159,12 +210,13 @@ class Graph:
 
     def __init__(self, stored: Mapping[str, Stored], arithmetic: str = "float32") -> None:
         """`arithmetic` is the type that is computed in, a key of `DTYPES`, whatever the weights are stored in."""
-        self._stored = stored
+        self.stored = stored
         self._arithmetic = arithmetic
         self._folder = folder(stored)
         self._nodes: list[NodeProto] = []
         self._constants: dict[str, TensorProto] = {}
         self._casts: dict[str, str] = {}
+        self._quantized: dict[tuple[str, int | None], tuple[str, str]] = {}
 
     def node(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """The value of an operator."""
@@ -189,14 +241,51 @@ class Graph:
 
     def rows_of(self, name: str, indices: str) -> str:
         """Some rows of a stored table, in the arithmetic's type: taken first, so that the table itself is never converted."""
-        return self._widened(self.rows(self._point_at(name), indices), name)
+        if isinstance(self.stored[name], Quantized):
+            whole = self.node("Cast", self.rows(self.integers(name), indices), to=DTYPES[self._arithmetic])
+            scale = self.node("Unsqueeze", self.rows(self.scales(name), indices), self.constant([1]))
+            return self.node("Mul", self.node("Sub", whole, self.number(ZERO)), scale)
+        return self._widened(self.rows(self._point_at(name, self.stored[name]), indices), self.stored[name])
 
     def weight(self, name: str) -> str:
         """A stored tensor, in the arithmetic's type."""
-        point = self._point_at(name)
+        point = self._point_at(name, self.stored[name])
         if name not in self._casts:
-            self._casts[name] = self._widened(point, name)
+            self._casts[name] = self._widened(point, self.stored[name])
         return self._casts[name]
+
+    def integers(self, name: str) -> str:
+        """The integers of a quantized tensor, as they lie."""
+        held = self.stored[name]
+        assert isinstance(held, Quantized)
+        return self._point_at(name, replace(held, shape=held.held))
+
+    def scales(self, name: str) -> str:
+        """The scales of a quantized tensor, in the arithmetic's type."""
+        held = self.stored[name]
+        assert isinstance(held, Quantized)
+        own = f"{name}.scale"
+        if own not in self._casts:
+            self._casts[own] = self._widened(self._point_at(own, held.scale), held.scale)
+        return self._casts[own]
+
+    def quantized(self, x: str, fixed: Stored | None) -> tuple[str, str]:
+        """Rows of floats as uint8 around `ZERO`, and the scale of each, `[rows, 1]`; or the stored one, `[]`. Once for all who ask."""
+        key = x, fixed and fixed.offset
+        if key not in self._quantized:
+            zero = self.constant(ZERO, np.uint8)
+            if fixed:
+                scale = self._point_at(f"{x}.scale", fixed)
+                self._quantized[key] = self.node("QuantizeLinear", x, scale, zero), scale
+            else:
+                axis = self.constant([1])
+                low = self.node("Neg", self.node("ReduceMin", x, axis, keepdims=1))
+                high = self.node("Max", self.node("ReduceMax", x, axis, keepdims=1), low, self.number(TINY))
+                scale = self.node("Mul", high, self.number(1 / MOST))
+                row = self.node("Reshape", scale, self.constant([-1]))
+                whole = self.node("QuantizeLinear", x, row, self.node("Expand", zero, self.node("Shape", row)), axis=0)
+                self._quantized[key] = whole, scale
+        return self._quantized[key]
 
     def close(
         self, name: str, inputs: Inputs, outputs: Mapping[str, tuple[str, list[str | int]]], version: tuple[int, int] = (OPSET, IR_VERSION)
@@ -216,14 +305,14 @@ class Graph:
         operators = [OperatorSetIdProto(domain=of, version=version[0] if not of else 1) for of in sorted({n.domain for n in self._nodes})]
         return ModelProto(ir_version=version[1], producer_name="xlmr", graph=graph, opset_import=operators)
 
-    def _widened(self, value: str, name: str) -> str:
-        same = self._stored[name].dtype == self._arithmetic
+    def _widened(self, value: str, held: Stored) -> str:
+        same = held.dtype == self._arithmetic
         return value if same else self.node("Cast", value, to=DTYPES[self._arithmetic])
 
-    def _point_at(self, name: str) -> str:
+    def _point_at(self, name: str, held: Stored) -> str:
         if name not in self._constants:
-            held = self._stored[name]
-            tensor = TensorProto(name=name, data_type=DTYPES[held.dtype], dims=held.shape, data_location=TensorProto.EXTERNAL)
+            kind = INTEGERS[held.layout] if isinstance(held, Quantized) else DTYPES[held.dtype]
+            tensor = TensorProto(name=name, data_type=kind, dims=held.shape, data_location=TensorProto.EXTERNAL)
             for key, value in (
                 ("location", held.file.relative_to(self._folder).as_posix()),
                 ("offset", held.offset),

@@ -1,0 +1,100 @@
+"""Weights as small integers with scales: how they are laid out in a file, and what numbers they stand for.
+
+Three layouts, each as ONNX Runtime's kernels read it, so that a graph can point into the file:
+
+- `rows`, of tables: uint8 `[rows, width]`, 128 is zero, and a float16 scale for each row. Rows are gathered, and the same bytes are the
+  matrix of a tied head.
+- `columns`, of linear layers: int8 `[in, out]`, which is PyTorch's matrix turned, and a float32 scale for each output.
+- `blocks`, of linear layers whose activations stay floats: uint8 `[out, blocks, bytes]`, 8 or 4 bits a number (the lower half of a byte
+  first), the middle of their range is zero, and a float32 scale for each block of inputs.
+
+Every scale is symmetric: the largest number of its group is the largest integer, so quantizing what was quantized changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from xlmr.checkpoint.header import Stored
+from xlmr.errors import BadCheckpoint
+
+SCALE = "_scale"
+"""What follows a quantized tensor's name in the name of its scales."""
+INPUT = "input_scale"
+"""In the place of `weight`: the scale of what is multiplied with it, where that is fixed."""
+HELD: Mapping[str, np.dtype[Any]] = {"rows": np.dtype("u1"), "columns": np.dtype("i1"), "blocks": np.dtype("u1")}
+"""How NumPy holds the integers of each layout."""
+BLOCK = 32
+"""Inputs with a scale of their own, in `blocks`."""
+ZERO = 128
+"""Of `rows`."""
+MOST = 127
+"""The largest integer of 8 bits, on either side of zero."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantized(Stored):
+    """Where a quantized tensor's integers lie (`dtype` `int8` or `int4`), in the shape of the numbers that they stand for."""
+
+    layout: str
+    """A key of `HELD`."""
+    held: tuple[int, ...]
+    """The shape in which the integers lie."""
+    scale: Stored
+    input: Stored | None = None
+
+
+def shapes(layout: str, shape: tuple[int, ...], bits: int = 8) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The shape of the integers, and of their scales, for numbers of a shape. Raises BadCheckpoint where the layout does not fit."""
+    rows, width = shape
+    if layout == "rows":
+        return shape, (rows,)
+    if layout == "columns":
+        return (width, rows), (rows,)
+    if width % BLOCK:
+        raise BadCheckpoint(f"a matrix of {width} inputs has no whole blocks of {BLOCK}")
+    return (rows, width // BLOCK, BLOCK * bits // 8), (rows, width // BLOCK)
+
+
+def quantize(values: np.ndarray, layout: str, bits: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """Integers and scales of a matrix of float32, `[out, in]` or `[rows, width]`, as `shapes` says; rounded to the nearest, ties to even."""
+    if layout == "rows":
+        scale = _ceiled(np.abs(values).max(1) / MOST)
+        whole = np.rint(values / scale.astype(np.float32)[:, None])
+        return (whole + ZERO).astype(np.uint8), scale
+    if layout == "columns":
+        scale = _positive(np.abs(values).max(1) / MOST)
+        return np.ascontiguousarray(np.rint(values / scale[:, None]).astype(np.int8).T), scale
+    middle = 1 << (bits - 1)
+    cut = values.reshape(len(values), -1, BLOCK)
+    scale = _positive(np.abs(cut).max(2) / (middle - 1))
+    whole = (np.rint(cut / scale[:, :, None]) + middle).astype(np.uint8)
+    return (whole if bits == 8 else whole[:, :, 0::2] | (whole[:, :, 1::2] << 4)), scale
+
+
+def numbers(whole: np.ndarray, scale: np.ndarray, layout: str, shape: tuple[int, ...]) -> np.ndarray:
+    """The numbers that integers stand for, float32 in their shape."""
+    scale = scale.astype(np.float32)
+    if layout == "rows":
+        return (whole.astype(np.float32) - ZERO) * scale[:, None]
+    if layout == "columns":
+        return np.ascontiguousarray(whole.T).astype(np.float32) * scale[:, None]
+    if whole.size < prod(shape):
+        whole = np.stack([whole & 15, whole >> 4], -1).reshape(*whole.shape[:2], -1)
+        return ((whole.astype(np.float32) - 8) * scale[:, :, None]).reshape(shape)
+    return ((whole.astype(np.float32) - ZERO) * scale[:, :, None]).reshape(shape)
+
+
+def _ceiled(scale: np.ndarray) -> np.ndarray:
+    """In float16, never below: so that no integer leaves its range."""
+    near = scale.astype(np.float16)
+    return np.maximum(np.where(near < scale, np.nextafter(near, np.float16(np.inf)), near), np.float16(6e-8))
+
+
+def _positive(scale: np.ndarray) -> np.ndarray:
+    return np.where(scale > 0, scale, np.float32(1)).astype(np.float32)
