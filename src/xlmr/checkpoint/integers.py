@@ -13,7 +13,7 @@ Every scale is symmetric: the largest number of its group is the largest integer
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -29,6 +29,8 @@ INPUT = "input_scale"
 """In the place of `weight`: the scale of what is multiplied with it, where that is fixed."""
 HELD: Mapping[str, np.dtype[Any]] = {"rows": np.dtype("u1"), "columns": np.dtype("i1"), "blocks": np.dtype("u1")}
 """How NumPy holds the integers of each layout."""
+Rounding = Callable[[np.ndarray, float], np.ndarray]
+"""Numbers in units of their scales, and the largest integer, to integers."""
 BLOCK = 32
 """Inputs with a scale of their own, in `blocks`."""
 ZERO = 128
@@ -61,20 +63,19 @@ def shapes(layout: str, shape: tuple[int, ...], bits: int = 8) -> tuple[tuple[in
     return (rows, width // BLOCK, BLOCK * bits // 8), (rows, width // BLOCK)
 
 
-def quantize(values: np.ndarray, layout: str, bits: int = 8) -> tuple[np.ndarray, np.ndarray]:
-    """Integers and scales of a matrix of float32, `[out, in]` or `[rows, width]`, as `shapes` says; rounded to the nearest, ties to even."""
-    if layout == "rows":
-        scale = _ceiled(np.abs(values).max(1) / MOST)
-        whole = np.rint(values / scale.astype(np.float32)[:, None])
-        return (whole + ZERO).astype(np.uint8), scale
+def quantize(values: np.ndarray, layout: str, bits: int = 8, rounding: Rounding | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Integers and scales of a matrix of float32, `[out, in]` or `[rows, width]`, as `shapes` says; rounded to the nearest, ties to even,
+    or as `rounding` does it."""
+    most = (1 << (bits - 1)) - 1
+    cut = values.reshape(len(values), -1, BLOCK) if layout == "blocks" else values
+    largest = np.abs(cut).max(-1, keepdims=True) / np.float32(most)
+    scale = _ceiled(largest) if layout == "rows" else np.where(largest > 0, largest, np.float32(1)).astype(np.float32)
+    unit = cut / scale.astype(np.float32)
+    whole = np.rint(unit) if rounding is None else rounding(unit.reshape(values.shape), most).reshape(unit.shape)
     if layout == "columns":
-        scale = _positive(np.abs(values).max(1) / MOST)
-        return np.ascontiguousarray(np.rint(values / scale[:, None]).astype(np.int8).T), scale
-    middle = 1 << (bits - 1)
-    cut = values.reshape(len(values), -1, BLOCK)
-    scale = _positive(np.abs(cut).max(2) / (middle - 1))
-    whole = (np.rint(cut / scale[:, :, None]) + middle).astype(np.uint8)
-    return (whole if bits == 8 else whole[:, :, 0::2] | (whole[:, :, 1::2] << 4)), scale
+        return np.ascontiguousarray(whole.astype(np.int8).T), scale[:, 0]
+    packed = (whole + (most + 1)).astype(np.uint8)
+    return (packed if bits == 8 else packed[:, :, 0::2] | (packed[:, :, 1::2] << 4)), scale[..., 0]
 
 
 def numbers(whole: np.ndarray, scale: np.ndarray, layout: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -94,7 +95,3 @@ def _ceiled(scale: np.ndarray) -> np.ndarray:
     """In float16, never below: so that no integer leaves its range."""
     near = scale.astype(np.float16)
     return np.maximum(np.where(near < scale, np.nextafter(near, np.float16(np.inf)), near), np.float16(6e-8))
-
-
-def _positive(scale: np.ndarray) -> np.ndarray:
-    return np.where(scale > 0, scale, np.float32(1)).astype(np.float32)

@@ -11,6 +11,7 @@ import numpy as np
 from xlmr.checkpoint import floats, header, integers, saving
 from xlmr.checkpoint.finetuned import SavedHead
 from xlmr.checkpoint.folder import scales
+from xlmr.checkpoint.integers import Rounding
 from xlmr.config import Config
 from xlmr.errors import BadCheckpoint
 from xlmr.tensors import Tensor
@@ -28,6 +29,8 @@ class Plan:
     bits: int = 8
     input: float | None = None
     """The scale of what is multiplied with it, where that is fixed."""
+    rounding: Rounding | None = None
+    """Other than to the nearest."""
 
 
 def write(path: Path, config: Config, weights: Mapping[str, np.ndarray], plans: Mapping[str, Plan], head: SavedHead | None = None) -> None:
@@ -79,7 +82,7 @@ def _plan(
     kept: list[np.ndarray] = []
 
     def numbers() -> np.ndarray:
-        found, scale = integers.quantize(_finite(weights, name), plan.layout, plan.bits)
+        found, scale = integers.quantize(_finite(weights, name), plan.layout, plan.bits, plan.rounding)
         kept[:] = [scale]
         return found
 

@@ -37,12 +37,13 @@ TINY = 1e-30
 UNSEEN = -1e9  # finite, so that a row of nothing but padding gives numbers
 
 
-def encoder(config: Config, stored: Mapping[str, Stored], layers: range) -> ModelProto:
+def encoder(config: Config, stored: Mapping[str, Stored], layers: range, *, watch: bool = False) -> ModelProto:
     """A span of layers; layer 0 is the embeddings, so `range(config.layers + 1)` is the whole encoder.
 
     Inputs: `ids` int64 `[batch, tokens]`, padded with `config.pad_id`; `picks` int64 `[picks]`, places in the flattened `ids`; and,
     where the span begins above the embeddings, `below` float32 `[real tokens, width]`, the states after the layer under it.
-    Output: `states` float32 `[picks, width]`, after the last layer of the span, at the picked places.
+    Output: `states` float32 `[picks, width]`, after the last layer of the span, at the picked places. With `watch` also what each of the
+    linear layers reads, float32 `[rows, in]`, by its name.
     """
     graph = Graph(stored)
     batch = lay_out(graph, config)
@@ -53,11 +54,15 @@ def encoder(config: Config, stored: Mapping[str, Stored], layers: range) -> Mode
     inputs: Inputs = {"ids": (np.int64, ["batch", "tokens"]), "picks": (np.int64, ["picks"])}
     if layers.start:
         inputs["below"] = (np.float32, ["real", config.width])
-    return graph.close("encoder", inputs, {"states": (x, ["picks", config.width])})
+    read = {name: (of, [f"rows.{name}", f"in.{name}"]) for name, of in graph.read.items()} if watch else {}
+    return graph.close("encoder", inputs, {"states": (x, ["picks", config.width]), **read})
 
 
-def mlm_head(config: Config, stored: Mapping[str, Stored]) -> ModelProto:
-    """From `states` float32 `[picks, width]` to `logits` float32 `[picks, vocabulary]`. A tied head points at the embeddings' bytes."""
+def mlm_head(config: Config, stored: Mapping[str, Stored], *, watch: bool = False) -> ModelProto:
+    """From `states` float32 `[picks, width]` to `logits` float32 `[picks, vocabulary]`. A tied head points at the embeddings' bytes.
+
+    With `watch` also what its matrices read, as in `encoder`: `head.transform` and `head.words`.
+    """
     graph = Graph(stored)
     x = norm(graph, config, "head.norm", graph.node("Gelu", linear(graph, "head.transform", "states")))
     words = WORDS if config.tied else "head.words.weight"
@@ -69,7 +74,8 @@ def mlm_head(config: Config, stored: Mapping[str, Stored]) -> ModelProto:
         scores = graph.node("Gemm", graph.weight(words), x, bias, transB=1)
     logits = graph.node("Transpose", scores, perm=[1, 0])
     inputs: Inputs = {"states": (np.float32, ["picks", config.width])}
-    return graph.close("mlm_head", inputs, {"logits": (logits, ["picks", config.vocabulary])})
+    read = {name: (of, ["picks", config.width]) for name, of in {**graph.read, "head.words": x}.items()} if watch else {}
+    return graph.close("mlm_head", inputs, {"logits": (logits, ["picks", config.vocabulary]), **read})
 
 
 def folder(stored: Mapping[str, Stored]) -> Path:
@@ -153,6 +159,7 @@ def attend(graph: Graph, config: Config, batch: Batch, name: str, x: str) -> str
 def linear(graph: Graph, name: str, x: str) -> str:
     """A linear layer. Floats lie as PyTorch has them, `[out, in]`."""
     held = graph.stored[f"{name}.weight"]
+    graph.read[name] = x
     if isinstance(held, Quantized):
         return (blocks if held.layout == "blocks" else integers)(graph, name, held, x)
     return graph.node("Gemm", x, graph.weight(f"{name}.weight"), graph.weight(f"{name}.bias"), transB=1)
@@ -216,6 +223,8 @@ class Graph:
         self._nodes: list[NodeProto] = []
         self._constants: dict[str, TensorProto] = {}
         self._casts: dict[str, str] = {}
+        self.read: dict[str, str] = {}
+        """What each linear layer reads, by its name."""
         self._quantized: dict[tuple[str, int | None], tuple[str, str]] = {}
 
     def node(self, operator: str, *inputs: str, **attributes: Any) -> str:
