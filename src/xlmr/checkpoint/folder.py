@@ -214,7 +214,9 @@ def _blocks(stored: Stored, file: Path) -> Iterator[np.ndarray]:
 def numbers(stored: Stored, begin: int = 0, count: int = -1) -> np.ndarray:
     """A flat run of a tensor's numbers, in float32: `count` of them from `begin`, or all."""
     if isinstance(stored, Quantized):
-        whole = integers.numbers(raw(stored).reshape(stored.held), raw(stored.scale).reshape(stored.scale.shape), stored.layout, stored.shape).reshape(-1)
+        whole = integers.numbers(
+            raw(stored).reshape(stored.held), raw(stored.scale).reshape(stored.scale.shape), stored.layout, stored.shape
+        ).reshape(-1)
         return whole[begin:] if count < 0 else whole[begin : begin + count]
     return floats.widen(raw(stored, begin, count), stored.dtype)
 

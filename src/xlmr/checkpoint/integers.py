@@ -2,13 +2,13 @@
 
 Three layouts, each as ONNX Runtime's kernels read it, so that a graph can point into the file:
 
-- `rows`, of tables: uint8 `[rows, width]`, 128 is zero, and a float16 scale for each row. Rows are gathered, and the same bytes are the
-  matrix of a tied head.
-- `columns`, of linear layers: int8 `[in, out]`, which is PyTorch's matrix turned, and a float32 scale for each output.
+- `rows`, of tables: uint8 `[rows, width]`, 128 is zero, and a scale for each row. Rows are gathered, and the same bytes are the matrix of
+  a tied head.
+- `columns`, of linear layers: int8 `[in, out]`, which is PyTorch's matrix turned, and a scale for each output.
 - `blocks`, of linear layers whose activations stay floats: uint8 `[out, blocks, bytes]`, 8 or 4 bits a number (the lower half of a byte
-  first), the middle of their range is zero, and a float32 scale for each block of inputs.
+  first), the middle of their range is zero, and a scale for each block of inputs.
 
-Every scale is symmetric: the largest number of its group is the largest integer, so quantizing what was quantized changes nothing.
+Scales are symmetric, and stored in float16: rounded up, so that no integer leaves its range.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ INPUT = "input_scale"
 """In the place of `weight`: the scale of what is multiplied with it, where that is fixed."""
 HELD: Mapping[str, np.dtype[Any]] = {"rows": np.dtype("u1"), "columns": np.dtype("i1"), "blocks": np.dtype("u1")}
 """How NumPy holds the integers of each layout."""
-Rounding = Callable[[np.ndarray, float], np.ndarray]
-"""Numbers in units of their scales, and the largest integer, to integers."""
+Rounding = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+"""Numbers `[out, in]`, their scales `[out, in]` or `[out, 1]`, and the largest integer, to integers (as floats)."""
 BLOCK = 32
 """Inputs with a scale of their own, in `blocks`."""
 ZERO = 128
@@ -69,9 +69,12 @@ def quantize(values: np.ndarray, layout: str, bits: int = 8, rounding: Rounding 
     most = (1 << (bits - 1)) - 1
     cut = values.reshape(len(values), -1, BLOCK) if layout == "blocks" else values
     largest = np.abs(cut).max(-1, keepdims=True) / np.float32(most)
-    scale = _ceiled(largest) if layout == "rows" else np.where(largest > 0, largest, np.float32(1)).astype(np.float32)
-    unit = cut / scale.astype(np.float32)
-    whole = np.rint(unit) if rounding is None else rounding(unit.reshape(values.shape), most).reshape(unit.shape)
+    scale = _ceiled(largest)
+    if rounding is None:
+        whole = np.rint(cut / scale.astype(np.float32))
+    else:
+        wide = np.broadcast_to(scale, cut.shape).reshape(values.shape) if layout == "blocks" else scale
+        whole = rounding(values, wide.astype(np.float32), most).reshape(cut.shape)
     if layout == "columns":
         return np.ascontiguousarray(whole.astype(np.int8).T), scale[:, 0]
     packed = (whole + (most + 1)).astype(np.uint8)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from xlmr.checkpoint import floats, header, integers, saving
 from xlmr.checkpoint.finetuned import SavedHead
-from xlmr.checkpoint.folder import scales
-from xlmr.checkpoint.integers import Rounding
+from xlmr.checkpoint.folder import raw, scales
+from xlmr.checkpoint.integers import Quantized, Rounding
 from xlmr.config import Config
 from xlmr.errors import BadCheckpoint
-from xlmr.tensors import Tensor
 
 SAID = {"format": "xlmr", "version": "1"}
 """What the file says of itself; not `pt`, by which other libraries know what they read."""
+FLOATS = "float16"
+"""The type of what stays a float: in float32 that would be a fortieth of a small model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,8 @@ class Plan:
     layout: str
     """A key of `integers.HELD`."""
     bits: int = 8
-    input: float | None = None
-    """The scale of what is multiplied with it, where that is fixed."""
+    input: Callable[[], float] | None = None
+    """Finds the scale of what is multiplied with it, where that is fixed."""
     rounding: Rounding | None = None
     """Other than to the nearest."""
 
@@ -46,8 +48,8 @@ def write(path: Path, config: Config, weights: Mapping[str, np.ndarray], plans: 
         if plan := plans.get(tensor.name):
             _plan(hf, tensor.name, shape, plan, both, entries, makers)
         else:
-            entries[hf] = (_float(tensor), shape)
-            makers[hf] = _reader(both, tensor.name, _float(tensor))
+            entries[hf] = (FLOATS, shape)
+            makers[hf] = partial(_floats, both, tensor.name)
     start, order = header.layout(
         ((name, shape) for name, (_, shape) in entries.items()), {name: dtype for name, (dtype, _) in entries.items()}, SAID
     )
@@ -57,17 +59,19 @@ def write(path: Path, config: Config, weights: Mapping[str, np.ndarray], plans: 
             file.write(np.ascontiguousarray(makers[name]()).data)
 
 
-def _float(tensor: Tensor) -> str:
-    """float32; but float16 for what has a number for each piece: in a small model that is a hundredth of all."""
-    return "float16" if tensor.axes == ("vocabulary",) else "float32"
+def _floats(weights: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    stored = floats.narrow(_finite(weights, name), FLOATS)
+    if not floats.finite(stored, FLOATS):
+        raise BadCheckpoint(f"{name} holds numbers that are too large for {FLOATS}")
+    return stored
 
 
-def _reader(weights: Mapping[str, np.ndarray], name: str, dtype: str) -> Callable[[], np.ndarray]:
-    def read() -> np.ndarray:
-        stored = floats.narrow(_finite(weights, name), dtype)
-        if not floats.finite(stored, dtype):
-            raise BadCheckpoint(f"{name} holds numbers that are too large for {dtype}")
-        return stored
+def again(held: Quantized) -> Rounding:
+    """The rounding that was found before, read back from where it was written."""
+
+    def read(values: np.ndarray, scale: np.ndarray, most: int) -> np.ndarray:
+        ones = np.ones(held.scale.shape, np.float32)
+        return integers.numbers(raw(held).reshape(held.held), ones, held.layout, held.shape)
 
     return read
 
@@ -92,11 +96,15 @@ def _plan(
         return kept.pop()
 
     entries[hf] = ("I8" if plan.layout == "columns" else "U8", whole)
-    entries[own] = ("float16" if plan.layout == "rows" else "float32", scaled)
+    entries[own] = (FLOATS, scaled)
     makers |= {hf: numbers, own: scale}
     if plan.input is not None:
         entries[inputs] = ("float32", ())
-        makers[inputs] = lambda: np.array(plan.input, np.float32)
+        makers[inputs] = partial(_number, plan.input)
+
+
+def _number(find: Callable[[], float]) -> np.ndarray:
+    return np.array(find(), np.float32)
 
 
 def _finite(weights: Mapping[str, np.ndarray], name: str) -> np.ndarray:

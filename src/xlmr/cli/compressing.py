@@ -12,7 +12,7 @@ from xlmr.cli.options import SETTINGS, Command, json_option, labelled_in, source
 from xlmr.cli.terminal import note, say
 
 # As `xlmr.compression.quantizing` has them, whose import would cost every `--help` a quarter of a second.
-MODES = ("fp16",)
+MODES = ("dynamic", "static", "weight-only", "fp16")
 
 
 @click.group(context_settings=SETTINGS)
@@ -25,7 +25,7 @@ def compress() -> None:
 
     \b
     Examples:
-      xlmr compress quantize --mode fp16 --output small-fp16
+      xlmr compress quantize --output small-int8
       xlmr compress quantize --model my-tagger --mode fp16 --dev de=dev.conll --output my-tagger-fp16
     """
 
@@ -51,19 +51,59 @@ def shared(command: Command) -> Command:
 
 
 @compress.command()
-@click.option("--mode", type=click.Choice(MODES), default=MODES[0], show_default=True, help="How weights are stored.")
+@click.option(
+    "--mode",
+    type=click.Choice(MODES),
+    default=MODES[0],
+    show_default=True,
+    help="dynamic: int8 arithmetic, a scale for each token; static: fixed scales; weight-only: float arithmetic; fp16: storage.",
+)
+@click.option("--bits", type=click.Choice(["8", "4"]), default="8", show_default=True, help="Of a weight; 4 with weight-only alone.")
+@click.option(
+    "--keep-worst",
+    type=click.IntRange(0),
+    metavar="N",
+    help="So many matrices, those that lose most, stay in float16.  [default: 2; 0 tries none]",
+)
+@click.option(
+    "--rounding",
+    type=click.Choice(["gptq", "nearest"]),
+    default="gptq",
+    show_default=True,
+    help="How weights become integers: so that what they compute changes least, or each to the nearest.",
+)
+@click.option(
+    "--calibration",
+    type=click.Choice(["min-max", "percentile", "entropy"]),
+    default="percentile",
+    show_default=True,
+    help="How the scales of static are found.",
+)
+@click.option(
+    "--calibrate",
+    multiple=True,
+    metavar="DATA",
+    help="Texts to calibrate on, LANG=FILE or a file with `lang`, `text`. Again for more.  [default: 48 languages inside]",
+)
 @shared
-def quantize(mode: str, **chosen: Any) -> None:
-    """Store weights in fewer bits.
+def quantize(
+    mode: str, bits: str, keep_worst: int | None, rounding: str, calibration: str, calibrate: tuple[str, ...], **chosen: Any
+) -> None:
+    """Store weights in fewer bits, and compute in 8, which processors do faster.
 
     \b
     Examples:
-      xlmr compress quantize --mode fp16 --output small-fp16
-      xlmr compress quantize --model my-model --mode fp16 --min-agreement 0.99 --output my-model-fp16
+      xlmr compress quantize --output small-int8
+      xlmr compress quantize --model FacebookAI/xlm-roberta-large --min-agreement 0.97 --output large-int8
+      xlmr compress quantize --mode static --calibration entropy --calibrate de=de.txt --output small-static
+      xlmr compress quantize --mode weight-only --bits 4 --output small-int4
+      xlmr compress quantize --model my-tagger --mode fp16 --dev de=dev.conll --output my-tagger-fp16
     """
-    from xlmr.compression import quantizing
+    from xlmr.compression import probe, quantizing
 
-    run(quantizing.quantize, quantizing.Quantize(mode), **chosen)
+    texts = probe.gathered(labelled_in(calibrate), None) if calibrate else None
+    options = quantizing.Quantize(mode, int(bits), keep_worst, rounding, calibration, texts)
+    run(quantizing.quantize, options, **chosen)
 
 
 def run(

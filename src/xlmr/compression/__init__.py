@@ -35,6 +35,8 @@ Change = Callable[[Parts, Path, O, Step], dict[str, Any]]
 
 Two of them are read here: `languages`, where the model is for these alone from then on, and `notes`, what its user should know.
 """
+TEXTS = "texts"
+"""The option that holds texts of the user's own, which are not written down."""
 PACKAGES = ("xlmr", "numpy", "onnxruntime", "torch")
 """Whose versions are written down."""
 
@@ -97,7 +99,7 @@ def run(
         found = comparison.compare(opened.folder, new, check, examples, languages=facts.get("languages") or (), step=step)
         refuse(found, check)
         compared = time.perf_counter()
-        given = plain(asdict(options))  # type: ignore[call-overload]  # a dataclass
+        given = {name: plain(of) for name, of in asdict(options).items() if name != TEXTS}  # type: ignore[call-overload]  # a dataclass
         notes = (*facts.get("notes", ()), *card.loads(new))
         done = {"method": method, "options": given, "source": name, "revision": revision, "facts": facts, "versions": versions()}
         history = [*earlier, {**done, "notes": notes, "comparison": found.as_json()}]

@@ -67,15 +67,19 @@ def take(of: Checkpoint) -> Parts:
 
 def put(parts: Parts, new: Path) -> None:
     """Write a whole checkpoint into an empty folder. What was fitted to the old encoder is said to be fitted to the new one."""
-    named = saving.named(parts.config, parts.weights, parts.head)
-    saving.describe(new, named, parts.dtype)
+    describe(parts, new)
+    saving.write_weights(new / WEIGHTS, parts.config, parts.weights, parts.dtype, parts.head)
+    attach(parts, new)
+
+
+def describe(parts: Parts, new: Path) -> None:
+    """Write what lies beside the weights and depends on none of them: the config, the tokenizer, how vectors of texts are made."""
+    saving.describe(new, saving.named(parts.config, parts.weights, parts.head), parts.dtype)
     if parts.vocabulary is None:
         tokenizer.copy(parts.source.folder, new / TOKENIZER)
     else:
         (new / TOKENIZER).write_text(parts.vocabulary, encoding="utf-8")
-    saving.write_weights(new / WEIGHTS, parts.config, parts.weights, parts.dtype, parts.head)
     sentences.copy(parts.source.folder, parts.source.config, new)
-    attach(parts, new)
 
 
 def attach(parts: Parts, new: Path) -> None:

@@ -26,7 +26,12 @@ def builtin(count: int | None = None) -> Texts:
 
 @cache
 def _builtin() -> Texts:
-    rows = FILE.read_text(encoding="utf-8").splitlines()[1:]
+    return read(FILE)
+
+
+def read(path: Path) -> Texts:
+    """A file of `lang` and `text` that comes with this."""
+    rows = path.read_text(encoding="utf-8").splitlines()[1:]
     return gathered((language, text) for language, _, text in (row.partition("\t") for row in rows))
 
 

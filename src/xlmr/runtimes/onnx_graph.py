@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import gcd
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +31,10 @@ DTYPES = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16, "bfloat1
 ARITHMETIC: Mapping[str, type] = {"float32": np.float32, "float16": np.float16}
 Inputs = dict[str, tuple[type, list[str | int]]]
 INTEGERS = {"rows": TensorProto.UINT8, "columns": TensorProto.INT8, "blocks": TensorProto.UINT8}
-FLOATS = 1
-"""By which ONNX Runtime's operator for blocks computes in float32; others quantize what it multiplies."""
+FLOATS, INTEGERS_TOO = 1, 4
+"""By which ONNX Runtime's operator for blocks computes in float32, or quantizes what it multiplies too (its `accuracy_level`)."""
+WIDEST = 256
+"""Inputs with one scale, that it takes at most."""
 TINY = 1e-30
 """Of a row of zeros, so that none is divided by."""
 UNSEEN = -1e9  # finite, so that a row of nothing but padding gives numbers
@@ -66,13 +69,12 @@ def mlm_head(config: Config, stored: Mapping[str, Stored], *, watch: bool = Fals
     graph = Graph(stored)
     x = norm(graph, config, "head.norm", graph.node("Gelu", linear(graph, "head.transform", "states")))
     words = WORDS if config.tied else "head.words.weight"
-    bias = graph.node("Unsqueeze", graph.weight("head.bias"), graph.constant([1]))
-    # Words times picks, not picks times words: an engine rearranges the right-hand matrix, and a gigabyte is better read as it lies.
     if isinstance(stored[words], Quantized):
-        scores = graph.node("Add", table_times(graph, words, x), bias)
+        logits = table_times(graph, words, x, graph.weight("head.bias"))
     else:
-        scores = graph.node("Gemm", graph.weight(words), x, bias, transB=1)
-    logits = graph.node("Transpose", scores, perm=[1, 0])
+        # Words times picks, not picks times words: an engine rearranges the right-hand matrix, and a gigabyte is better read as it lies.
+        bias = graph.node("Unsqueeze", graph.weight("head.bias"), graph.constant([1]))
+        logits = graph.node("Transpose", graph.node("Gemm", graph.weight(words), x, bias, transB=1), perm=[1, 0])
     inputs: Inputs = {"states": (np.float32, ["picks", config.width])}
     read = {name: (of, ["picks", config.width]) for name, of in {**graph.read, "head.words": x}.items()} if watch else {}
     return graph.close("mlm_head", inputs, {"logits": (logits, ["picks", config.vocabulary]), **read})
@@ -183,24 +185,31 @@ def blocks(graph: Graph, name: str, held: Quantized, x: str) -> str:
     )  # fmt: skip
 
 
-def table_times(graph: Graph, name: str, x: str) -> str:
-    """A table of uint8 `[rows, width]` times `x` `[picks, width]`: float32 `[rows, picks]`.
+def table_times(graph: Graph, name: str, x: str, bias: str) -> str:
+    """`x` float32 `[picks, width]` times a table of uint8 `[rows, width]`, whose rows have scales: float32 `[picks, rows]`.
 
-    Each row of `x` is quantized twice, the second time what the first left over: with 8 bits alone, of close scores the wrong one would
-    come first. It costs little, for the table is read once.
+    ONNX Runtime's operator quantizes the rows of `x`, block by block. Here it is given them in two parts, which it quantizes without loss
+    and next to none: what 8 bits can say, and what that leaves over. With 8 bits alone, of close scores the wrong one would come first; and
+    it costs little, for the table is read once.
     """
-    coarse, scale = graph.quantized(x, None)
-    row, zero = graph.node("Reshape", scale, graph.constant([-1])), graph.constant(ZERO, np.uint8)
-    zeros, finer = graph.node("Expand", zero, graph.node("Shape", row)), graph.node("Mul", row, graph.number(0.5 / MOST))
-    left = graph.node("Sub", x, graph.node("DequantizeLinear", coarse, row, zeros, axis=0))
-    fine = graph.node("QuantizeLinear", left, finer, zeros, axis=0)
-    turned = graph.node("Transpose", graph.node("Concat", coarse, fine, axis=0), perm=[1, 0])
-    product = graph.node("Cast", graph.node("MatMulInteger", graph.integers(name), turned, zero, zero), to=TensorProto.FLOAT)
-    scaled = graph.node("Mul", graph.node("Mul", product, graph.node("Concat", row, finer, axis=0)), graph.node("Unsqueeze", graph.scales(name), graph.constant([1])))
-    halves = graph.node("Shape", row)
-    first = graph.node("Slice", scaled, graph.constant([0]), halves, graph.constant([1]))
-    second = graph.node("Slice", scaled, halves, graph.constant([1 << 40]), graph.constant([1]))
-    return graph.node("Add", first, second)
+    held = graph.stored[name]
+    assert isinstance(held, Quantized)
+    rows, width = held.shape
+    block = gcd(width, WIDEST)
+    blocks = graph.node("Reshape", x, graph.constant([-1, width // block, block]))
+    axis = graph.constant([-1])
+    low = graph.node("Neg", graph.node("ReduceMin", blocks, axis, keepdims=1))
+    high = graph.node("Max", graph.node("ReduceMax", blocks, axis, keepdims=1), low, graph.number(TINY))
+    scale = graph.node("Mul", high, graph.number(1 / MOST))
+    coarse = graph.node("Reshape", graph.node("Mul", graph.node("Round", graph.node("Div", blocks, scale)), scale), graph.constant([-1, width]))
+    both = graph.node("Concat", coarse, graph.node("Sub", x, coarse), axis=0)
+    scales = graph.node("Expand", graph.node("Unsqueeze", graph.scales(name), graph.constant([1])), graph.constant([rows, width // block]))
+    product = graph.node(
+        "MatMulNBits", both, graph.integers(name, (rows, width // block, block)), scales,
+        domain="com.microsoft", K=width, N=rows, bits=8, block_size=block, accuracy_level=INTEGERS_TOO,
+    )  # fmt: skip
+    halves = graph.node("Reshape", product, graph.constant([2, -1, rows]))
+    return graph.node("Add", graph.node("ReduceSum", halves, graph.constant([0]), keepdims=0), bias)
 
 
 def norm(graph: Graph, config: Config, name: str, x: str) -> str:
@@ -263,11 +272,11 @@ class Graph:
             self._casts[name] = self._widened(point, self.stored[name])
         return self._casts[name]
 
-    def integers(self, name: str) -> str:
-        """The integers of a quantized tensor, as they lie."""
+    def integers(self, name: str, shape: tuple[int, ...] | None = None) -> str:
+        """The integers of a quantized tensor, as they lie, or in another shape."""
         held = self.stored[name]
         assert isinstance(held, Quantized)
-        return self._point_at(name, replace(held, shape=held.held))
+        return self._point_at(f"{name}.{shape}" if shape else name, replace(held, shape=shape or held.held))
 
     def scales(self, name: str) -> str:
         """The scales of a quantized tensor, in the arithmetic's type."""
