@@ -152,8 +152,8 @@ def fingerprint(checkpoint: Checkpoint) -> str:
     a change of single rows of the embeddings, between the runs, is not seen.
 
     Numbers enter as float16. So weights in float32 and what is saved of them in float16 have the same fingerprint: what is fitted on
-    the one serves the other, whose states are the same but for rounding. bfloat16 keeps fewer digits, and is another encoder. So is one that
-    is quantized, of which the integers and their scales enter.
+    the one serves the other, whose states are the same but for rounding. bfloat16 keeps fewer digits, and is another encoder. So is one
+    that is quantized, of which the integers and their scales enter.
     """
     config = checkpoint.config
     of = hashlib.blake2b(f"{VERSION} {config.heads} {config.norm_epsilon} {config.pad_id}".encode(), digest_size=16)

@@ -83,15 +83,15 @@ def quantize(values: np.ndarray, layout: str, bits: int = 8, rounding: Rounding 
 
 def numbers(whole: np.ndarray, scale: np.ndarray, layout: str, shape: tuple[int, ...]) -> np.ndarray:
     """The numbers that integers stand for, float32 in their shape."""
-    scale = scale.astype(np.float32)
-    if layout == "rows":
-        return (whole.astype(np.float32) - ZERO) * scale[:, None]
+    wide = scale.astype(np.float32)[..., None]
     if layout == "columns":
-        return np.ascontiguousarray(whole.T).astype(np.float32) * scale[:, None]
-    if whole.size < prod(shape):
-        whole = np.stack([whole & 15, whole >> 4], -1).reshape(*whole.shape[:2], -1)
-        return ((whole.astype(np.float32) - 8) * scale[:, :, None]).reshape(shape)
-    return ((whole.astype(np.float32) - ZERO) * scale[:, :, None]).reshape(shape)
+        found = np.ascontiguousarray(whole.T).astype(np.float32) * wide
+    elif layout == "blocks" and whole.size < prod(shape):
+        halves = np.stack([whole & 15, whole >> 4], -1).reshape(*whole.shape[:2], -1)
+        found = (halves.astype(np.float32) - 8) * wide
+    else:
+        found = (whole.astype(np.float32) - ZERO) * wide
+    return found.reshape(shape)
 
 
 def _ceiled(scale: np.ndarray) -> np.ndarray:

@@ -80,7 +80,7 @@ def _plan(
     hf: str, name: str, shape: tuple[int, ...], plan: Plan, weights: Mapping[str, np.ndarray],
     entries: dict[str, tuple[str, tuple[int, ...]]], makers: dict[str, Callable[[], np.ndarray]],
 ) -> None:  # fmt: skip
-    """Enter a matrix' integers and scales. It is quantized once where they are written one after the other, as they are but for odd sizes."""
+    """Enter a matrix' integers and scales. It is quantized once where they are written one after the other, and else twice."""
     own, inputs = scales(hf)
     whole, scaled = integers.shapes(plan.layout, shape, plan.bits)
     kept: list[np.ndarray] = []

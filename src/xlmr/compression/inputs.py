@@ -83,7 +83,7 @@ class Inputs:
 def _batches(of: Checkpoint, tokenizer: Tokenizer, texts: Texts) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Ids with pieces hidden, the places of real tokens, and those of hidden ones, of the flattened ids."""
     rows: list[list[int]] = []
-    for text in _mixed(texts):
+    for text in mixed(texts):
         for first in ROUNDS:
             row = tokenizer.encode(text, longest=min(LONGEST, of.config.longest)).ids
             row[1 + first : -1 : EVERY] = [tokenizer.mask_id] * len(row[1 + first : -1 : EVERY])
@@ -99,7 +99,7 @@ def _batches(of: Checkpoint, tokenizer: Tokenizer, texts: Texts) -> list[tuple[n
     return found
 
 
-def _mixed(texts: Texts) -> list[str]:
+def mixed(texts: Texts) -> list[str]:
     """One of each language, then another of each."""
     most = max(map(len, texts.values()), default=0)
     return [of[i] for i in range(most) for of in texts.values() if i < len(of)]

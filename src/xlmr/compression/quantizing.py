@@ -1,9 +1,9 @@
 """Quantization: weights stored in fewer bits, and what is computed with them in fewer bits too, where a processor is faster so.
 
-In `dynamic` and `static` matrices are int8 with a scale for each output, and what they are multiplied with becomes 8 bits on the way: by a
-scale of each token's own, so that an answer depends on its own text alone, or by one that was calibrated. In `weight-only` a scale serves 32
-inputs, and arithmetic stays float32. Tables of embeddings have 8 bits and a scale for each row in all three, and the tied MLM head is the
-same bytes.
+In `dynamic` and `static` matrices are int8 with a scale for each output, and what they are multiplied with becomes 8 bits on the way: by
+a scale of each token's own, so that an answer depends on its own text alone, or by one that was calibrated. In `weight-only` a scale serves
+32 inputs, and arithmetic stays float32. Tables of embeddings have 8 bits and a scale for each row in all three, and the tied MLM head is
+the same bytes.
 
 Matrices are rounded so that what they compute changes least (`rounding`), and those that lose most stay in float16 (`sensitivity`).
 """

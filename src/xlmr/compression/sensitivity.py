@@ -37,8 +37,8 @@ def scan(
     truth = _answers(before, asked)
     found = {}
     for name in names:
-        mixed = replace(before, stored={**before.stored, name: after.stored[name]})
-        found[name] = float(np.mean([_apart(one, other, before) for one, other in zip(truth, _answers(mixed, asked), strict=True)]))
+        with_one = replace(before, stored={**before.stored, name: after.stored[name]})
+        found[name] = float(np.mean([_apart(one, other, before) for one, other in zip(truth, _answers(with_one, asked), strict=True)]))
         progress.add(1)
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 
@@ -65,10 +65,12 @@ def _answers(of: Checkpoint, asked: Sequence[Question]) -> list[np.ndarray]:
 
 def _answer(of: Checkpoint, runtime: Runtime, ids: np.ndarray, places: np.ndarray) -> np.ndarray:
     if not of.has_mlm_head:
-        return runtime.hidden_states(ids)[0][ids != of.config.pad_id]
+        states: np.ndarray = runtime.hidden_states(ids)[0][ids != of.config.pad_id]
+        return states
     logits = runtime.mlm_logits(ids, places)
     logits -= logits.max(1, keepdims=True)
-    return logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    logits -= np.log(np.exp(logits).sum(1, keepdims=True))
+    return logits
 
 
 def _apart(one: np.ndarray, other: np.ndarray, of: Checkpoint) -> float:

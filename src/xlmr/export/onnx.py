@@ -18,6 +18,7 @@ from onnx import checker, external_data_helper, save_model
 from xlmr import checkpoint
 from xlmr.checkpoint import Checkpoint
 from xlmr.checkpoint.folder import VERSION, WEIGHTS
+from xlmr.checkpoint.integers import Quantized
 from xlmr.errors import BadInput
 from xlmr.export import answers, beside, onnx_model, safetensors, servers
 from xlmr.export.answers import Task
@@ -88,6 +89,8 @@ def in_place(of: Checkpoint, options: Onnx, force: bool) -> Iterator[Made]:
 
 
 def _check_in_place(of: Checkpoint, options: Onnx, force: bool) -> None:
+    if any(isinstance(held, Quantized) for held in of.stored.values()):
+        raise BadInput(f"{of.folder}: its weights are quantized, and graphs are written for floats; export to an --output, where they are")
     if options.server is not None:
         raise BadInput(f"a folder for {options.server} is a new one; in place nothing but the graph is written")
     where = onnx_graph.folder({**of.stored, **(of.task.stored if of.task else {})})

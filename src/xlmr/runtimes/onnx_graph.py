@@ -30,6 +30,7 @@ OPSET, IR_VERSION = 20, 9  # the first with Gelu, and the file format of its tim
 DTYPES = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16, "bfloat16": TensorProto.BFLOAT16}
 ARITHMETIC: Mapping[str, type] = {"float32": np.float32, "float16": np.float16}
 Inputs = dict[str, tuple[type, list[str | int]]]
+Outputs = dict[str, tuple[str, list[str | int]]]
 INTEGERS = {"rows": TensorProto.UINT8, "columns": TensorProto.INT8, "blocks": TensorProto.UINT8}
 FLOATS, INTEGERS_TOO = 1, 4
 """By which ONNX Runtime's operator for blocks computes in float32, or quantizes what it multiplies too (its `accuracy_level`)."""
@@ -57,7 +58,7 @@ def encoder(config: Config, stored: Mapping[str, Stored], layers: range, *, watc
     inputs: Inputs = {"ids": (np.int64, ["batch", "tokens"]), "picks": (np.int64, ["picks"])}
     if layers.start:
         inputs["below"] = (np.float32, ["real", config.width])
-    read = {name: (of, [f"rows.{name}", f"in.{name}"]) for name, of in graph.read.items()} if watch else {}
+    read: Outputs = {name: (of, [f"rows.{name}", f"in.{name}"]) for name, of in graph.read.items()} if watch else {}
     return graph.close("encoder", inputs, {"states": (x, ["picks", config.width]), **read})
 
 
@@ -76,7 +77,7 @@ def mlm_head(config: Config, stored: Mapping[str, Stored], *, watch: bool = Fals
         bias = graph.node("Unsqueeze", graph.weight("head.bias"), graph.constant([1]))
         logits = graph.node("Transpose", graph.node("Gemm", graph.weight(words), x, bias, transB=1), perm=[1, 0])
     inputs: Inputs = {"states": (np.float32, ["picks", config.width])}
-    read = {name: (of, ["picks", config.width]) for name, of in {**graph.read, "head.words": x}.items()} if watch else {}
+    read: Outputs = {name: (of, ["picks", config.width]) for name, of in {**graph.read, "head.words": x}.items()} if watch else {}
     return graph.close("mlm_head", inputs, {"logits": (logits, ["picks", config.vocabulary]), **read})
 
 
@@ -201,7 +202,9 @@ def table_times(graph: Graph, name: str, x: str, bias: str) -> str:
     low = graph.node("Neg", graph.node("ReduceMin", blocks, axis, keepdims=1))
     high = graph.node("Max", graph.node("ReduceMax", blocks, axis, keepdims=1), low, graph.number(TINY))
     scale = graph.node("Mul", high, graph.number(1 / MOST))
-    coarse = graph.node("Reshape", graph.node("Mul", graph.node("Round", graph.node("Div", blocks, scale)), scale), graph.constant([-1, width]))
+    coarse = graph.node(
+        "Reshape", graph.node("Mul", graph.node("Round", graph.node("Div", blocks, scale)), scale), graph.constant([-1, width])
+    )
     both = graph.node("Concat", coarse, graph.node("Sub", x, coarse), axis=0)
     scales = graph.node("Expand", graph.node("Unsqueeze", graph.scales(name), graph.constant([1])), graph.constant([rows, width // block]))
     product = graph.node(
@@ -289,7 +292,7 @@ class Graph:
 
     def quantized(self, x: str, fixed: Stored | None) -> tuple[str, str]:
         """Rows of floats as uint8 around `ZERO`, and the scale of each, `[rows, 1]`; or the stored one, `[]`. Once for all who ask."""
-        key = x, fixed and fixed.offset
+        key = x, fixed.offset if fixed else None
         if key not in self._quantized:
             zero = self.constant(ZERO, np.uint8)
             if fixed:
@@ -305,9 +308,7 @@ class Graph:
                 self._quantized[key] = whole, scale
         return self._quantized[key]
 
-    def close(
-        self, name: str, inputs: Inputs, outputs: Mapping[str, tuple[str, list[str | int]]], version: tuple[int, int] = (OPSET, IR_VERSION)
-    ) -> ModelProto:
+    def close(self, name: str, inputs: Inputs, outputs: Outputs, version: tuple[int, int] = (OPSET, IR_VERSION)) -> ModelProto:
         """The model. Of each output, float32: the value that goes out, and its shape. `version`: of operators and file format."""
         for output, (result, _) in outputs.items():
             if self._arithmetic == "float32":
