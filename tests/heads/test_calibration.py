@@ -86,3 +86,11 @@ def test_similarity_is_the_cosine_in_every_float_type(kind):
 def test_no_cosine_is_above_one():
     rows = np.random.default_rng(0).normal(size=(200, 7)).astype(np.float32)
     assert np.abs(vectors.similarity(rows, 3 * rows)).max() <= 1
+
+
+@given(st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=9), st.permutations(range(VOCABULARY)))
+def test_pieces_with_other_ids_have_the_sequences_of_the_numbers_they_are_hashed_by(ids, order):
+    of = made(states=False)
+    moved = Table(of.table.pieces[order], of.table.keys, of.table.sequences, of.table.scale, np.array(order, np.uint32))
+    again = np.argsort(order)[ids]
+    np.testing.assert_array_equal(calibration.summed(moved, again), calibration.summed(of.table, np.array(ids)))

@@ -58,3 +58,24 @@ def test_different_runs_have_different_hashes():
     words = [f"{a}{b}{c}{d}" for a in "aeiou" for b in "bcdfg" for c in "aeiou" for d in "klmnp"]
     found, _ = ngrams.hashes(words)
     assert len(set(found.tolist())) == len({run for word in words for run in runs_of(word)})
+
+
+@given(st.lists(st.text("ab cé'—", max_size=9), max_size=6))
+def test_parts_of_words_have_the_runs_that_do_not_reach_beyond_them(parts):
+    found, starts = ngrams.of_parts(parts)
+    assert len(starts) == len(parts) + 1
+    for i, part in enumerate(parts):
+        before, _ = ngrams.of_parts([part])
+        assert found[starts[i] : starts[i + 1]].tolist() == before.tolist()
+
+
+def test_a_part_with_a_space_begins_a_word_and_none_ends_one():
+    (inside, _), (begin, _), (whole, _) = ngrams.of_parts(["ab"]), ngrams.of_parts([" ab"]), ngrams.hashes(["ab"])
+    assert set(inside) < set(begin) < set(whole)
+    assert [len(of) for of in (inside, begin)] == [3, 5]  # a, b, ab; and those of two and three with the space
+
+
+def test_a_part_without_letters_has_no_runs():
+    found, starts = ngrams.of_parts([" ", "", "12", " ab"])
+    assert starts.tolist() == [0, 0, 0, 0, 5]
+    assert len(found) == 5

@@ -35,6 +35,8 @@ class Table:
     """int8 `[sequences, size]`."""
     scale: float
     """What a row is multiplied by."""
+    numbers: np.ndarray | None = None
+    """uint32 `[vocabulary]`: as which number each piece is hashed. None: as its id; in a trimmed vocabulary as the id that it had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,8 @@ def vector(of: Calibration, ids: np.ndarray, states: np.ndarray | None) -> np.nd
 
 def summed(of: Table, ids: np.ndarray) -> np.ndarray:
     """The rows of a text's pieces and sequences, added: float32 `[size]`."""
-    keys = np.concatenate(hashes(ids, np.zeros(len(ids), np.int64)))
+    numbers = ids if of.numbers is None else of.numbers[ids]
+    keys = np.concatenate(hashes(numbers, np.zeros(len(ids), np.int64)))
     places = found_in(of.keys, keys)
     total: np.ndarray = of.pieces[ids].sum(0, dtype=np.int32) + of.sequences[places[places >= 0]].sum(0, dtype=np.int32)
     return total.astype(np.float32)

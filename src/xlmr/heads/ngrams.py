@@ -54,6 +54,23 @@ def hashes(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     return found[np.argsort(of, kind="stable")], starts
 
 
+def of_parts(parts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The runs of some parts of words, as `hashes` of whole ones. A part begins a word where it begins with a space; of its end nothing is
+    known, and so a run ends with a space only within it. What is no part of a word has none."""
+    folded = [fold(part) for part in parts]
+    inner = [text[0 if part.startswith(" ") else 1 : -1] if text.strip() else "" for part, text in zip(parts, folded, strict=True)]
+    codes = np.frombuffer("\0".join(inner).encode("utf-32-le"), np.uint32)
+    between = np.concatenate([[0], np.cumsum(codes == 0)])  # so a run's part is the number of those before it
+    values, owners = [np.zeros(0, np.uint32)], [np.zeros(0, np.int64)]
+    for size, (places, found) in enumerate(_runs(codes), start=1):
+        within = between[places] == between[places + size]
+        values.append(found[within])
+        owners.append(between[places[within]])
+    of = np.concatenate(owners)
+    starts = np.concatenate([[0], np.cumsum(np.bincount(of, minlength=len(parts)))])
+    return np.concatenate(values)[np.argsort(of, kind="stable")], starts
+
+
 def _runs(codes: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """Where the runs of each length begin, and their hashes: those with a letter in them, and spaces at their ends only."""
     space = codes == SPACE

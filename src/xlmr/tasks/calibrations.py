@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +72,26 @@ def pack(of: Calibration, measured: Mapping[str, Any]) -> Attachment:
     facts: dict[str, Any] = {"size": of.size, "measured": dict(measured)}
     if of.table is not None:
         arrays |= {"pieces": of.table.pieces, "keys": of.table.keys, "sequences": of.table.sequences}
+        if of.table.numbers is not None:
+            arrays["numbers"] = of.table.numbers
         facts["scale"] = of.table.scale
     if of.states is not None:
         arrays |= {"centre": of.states.centre.astype(np.float32), "weight": of.states.weight.astype(np.float16)}
         facts["layer"] = of.states.layer
     return Attachment(arrays, facts)
+
+
+def trim(attachment: Attachment, ids: np.ndarray, config: Config) -> Attachment:
+    """The same for a vocabulary of fewer pieces, of which `ids` says the old ids, int64 `[pieces]`; `config` is that of the whole one.
+
+    Sequences are hashed by the numbers that their pieces had, so a text of pieces that are all there has the vector that it had. Which
+    sequences the others were of, no hash tells, so all stay. Raises BadCheckpoint where the attachment is broken.
+    """
+    of = unpack(attachment, config)
+    if of.table is None:
+        return attachment
+    numbers = ids.astype(np.uint32) if of.table.numbers is None else of.table.numbers[ids]
+    return replace(attachment, arrays={**attachment.arrays, "pieces": of.table.pieces[ids], "numbers": numbers})
 
 
 def unpack(attachment: Attachment, config: Config) -> Calibration:
@@ -99,7 +115,8 @@ def _table(attachment: Attachment, config: Config, size: int) -> Table:
     sequences = _array(attachment, "sequences", np.int8, (len(keys), size))
     if not (keys[1:] > keys[:-1]).all():
         raise BadCheckpoint(f"{WHERE}: its keys do not ascend; fit it again")
-    return Table(pieces, keys, sequences, float(scale))
+    numbers = _array(attachment, "numbers", np.uint32, (config.vocabulary,)) if "numbers" in attachment.arrays else None
+    return Table(pieces, keys, sequences, float(scale), numbers)
 
 
 def _projection(attachment: Attachment, config: Config, size: int) -> Projection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,14 @@ def pack(classifier: Classifier, measured: Mapping[str, Any]) -> Attachment:
     facts = {"classes": list(classifier.classes), "layer": classifier.layer, "measured": dict(measured)}
     facts |= {name: float(getattr(classifier, name)) for name in NUMBERS}
     return Attachment({name: getattr(classifier, name).astype(kind) for name, kind in STORED.items()}, facts)
+
+
+def trim(attachment: Attachment, ids: np.ndarray, config: Config) -> Attachment:
+    """The same for a vocabulary of fewer pieces, of which `ids` says the old ids, int64 `[pieces]`; `config` is that of the whole one.
+
+    Runs of characters know nothing of pieces. All classes stay. Raises BadCheckpoint where the attachment is broken.
+    """
+    return replace(attachment, arrays={**attachment.arrays, "pieces": unpack(attachment, config).pieces[ids]})
 
 
 def unpack(attachment: Attachment, config: Config) -> Classifier:

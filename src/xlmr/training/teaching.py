@@ -81,6 +81,6 @@ def seat(encoder: Encoder, of: Table, counts: np.ndarray, columns: int, share: f
 def digest(of: Table) -> str:
     """What tells these rows from others."""
     held = hashlib.blake2b(repr(of.scale).encode(), digest_size=16)
-    for array in (of.pieces, of.keys, of.sequences):
+    for array in (of.pieces, of.keys, of.sequences, *(() if of.numbers is None else (of.numbers,))):
         held.update(np.ascontiguousarray(array).data)
     return held.hexdigest()
