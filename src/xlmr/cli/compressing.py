@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from xlmr.cli.options import SETTINGS, Command, json_option, labelled_in, source_options, with_options
+from xlmr.cli.options import SETTINGS, Command, among_in, json_option, labelled_in, source_options, with_options
 from xlmr.cli.terminal import note, say
 
 # As `xlmr.compression.quantizing` has them, whose import would cost every `--help` a quarter of a second.
@@ -27,6 +27,7 @@ def compress() -> None:
     Examples:
       xlmr compress quantize --output small-int8
       xlmr compress quantize --model my-tagger --mode fp16 --dev de=dev.conll --output my-tagger-fp16
+      xlmr compress trim --languages en,de --output small-en-de
     """
 
 
@@ -104,6 +105,39 @@ def quantize(
     texts = probe.gathered(labelled_in(calibrate), None) if calibrate else None
     options = quantizing.Quantize(mode, int(bits), keep_worst, rounding, calibration, texts)
     run(quantizing.quantize, options, **chosen)
+
+
+@compress.command()
+@click.option(
+    "--languages", metavar="A,B,…", help="Keep the pieces in the scripts of these; beside --corpus the characters of the scripts."
+)
+@click.option("--corpus", multiple=True, metavar="DATA",
+              help="Keep the pieces that these texts use: a file as of --input, or LANG=FILE; of one with a `lang` the rows in "
+                   "--languages. Again for more.")  # fmt: skip
+@click.option("--min-count", type=click.IntRange(1), default=1, show_default=True, metavar="N",
+              help="Of the corpus's pieces only those that it uses so often.")  # fmt: skip
+@click.option("--pieces", type=click.IntRange(1), metavar="N",
+              help="At most so many: those that the corpus uses most often, then the likeliest in the languages.")  # fmt: skip
+@click.option("--drop", multiple=True, metavar="PIECE",
+              help="A piece that goes in any case, `▁` or a space before it where it begins a word. Again for more.")  # fmt: skip
+@shared
+def trim(languages: str | None, corpus: tuple[str, ...], drop: tuple[str, ...], min_count: int, pieces: int | None, **chosen: Any) -> None:
+    """Keep only the pieces of the vocabulary that some languages or a corpus use.
+
+    Text that keeps its pieces is cut as before, and has the states, vectors and languages that it had. Other text is cut into shorter
+    pieces, or into <unk> where a character has none. How much of the corpus, and of the sentences to compare on, is cut as before is
+    printed.
+
+    \b
+    Examples:
+      xlmr compress trim --languages en,de --output small-en-de
+      xlmr compress trim --model FacebookAI/xlm-roberta-large --languages en,de,fr,es --pieces 90000 --output large-4
+      xlmr compress trim --model my-model --languages de --corpus de=texts.txt.gz --min-count 3 --output my-model-de
+    """
+    from xlmr.compression import trimming
+
+    named = tuple(name.strip() for name in among_in(languages) or ())
+    run(trimming.trim, trimming.Trim(named, corpus, min_count, pieces, drop), **chosen)
 
 
 def run(

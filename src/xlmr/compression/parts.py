@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import numpy as np
 
 from xlmr import checkpoint, tokenizer
-from xlmr.checkpoint import Checkpoint, SavedHead, attachments, saving, sentences
+from xlmr.checkpoint import Checkpoint, SavedHead, attachments, folder, saving, sentences
 from xlmr.checkpoint.attachments import Attachment
-from xlmr.checkpoint.folder import TOKENIZER, WEIGHTS
+from xlmr.checkpoint.folder import BLOCK, TOKENIZER, WEIGHTS
 from xlmr.config import Config
 
 FIT = "xlmr fit"
@@ -47,6 +48,19 @@ class Read(Mapping[str, np.ndarray]):
 
     def __getitem__(self, name: str) -> np.ndarray:
         return checkpoint.read(self._of, name)
+
+    def rows(self, name: str, wanted: np.ndarray) -> np.ndarray:
+        """Some rows of a tensor, float32; of the others no more is in memory than a block of them."""
+        stored = self._of.stored[name]
+        count, width = stored.shape[0], prod(stored.shape[1:])
+        found = np.empty((len(wanted), *stored.shape[1:]), np.float32)
+        step = max(1, BLOCK // width)
+        for begin in range(0, count, step):
+            end = min(count, begin + step)
+            here = (wanted >= begin) & (wanted < end)
+            block = folder.numbers(stored, begin * width, (end - begin) * width).reshape(end - begin, *stored.shape[1:])
+            found[here] = block[wanted[here] - begin]
+        return found
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
