@@ -29,7 +29,7 @@ def test_it_prints_what_is_left_and_how_texts_are_cut(run, tiny: Path, tmp_path:
     assert facts["corpus"]["en"] | {"longer": 1.0} == facts["corpus"]["en"]
     assert facts["corpus"]["en"]["same"] == 1
     assert {*facts["probe"]} == {"en", "de"} == {*found["comparison"]["languages"]}
-    assert "of 2 texts of the corpus 2 have exactly the pieces that they had" in found["notes"]
+    assert "texts of the corpus that are cut exactly as before: en 2 of 2" in found["notes"]
     step = json.loads((tmp_path / "out" / "compression.json").read_text(encoding="utf-8"))["steps"][-1]
     assert step["options"] == {"languages": ["en", "de"], "corpus": [f"en={corpus}"], "min_count": 1, "pieces": None, "drop": []}
     assert "writing" in done.err

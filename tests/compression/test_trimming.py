@@ -111,6 +111,16 @@ def test_the_facts_say_what_there_is_and_how_the_probe_is_cut(
         assert (of["same"], of["pieces_kept"], of["longer"]) == (1, 1, 1)
         assert of["unknown_after"] == of["unknown_before"]
     assert facts["corpus"] == {}
+    assert facts["notes"][0] == f"{less.tokenizer.size:,} of {whole.tokenizer.size:,} pieces are left"
+    assert [note for note in facts["notes"] if "unknown now" in note] == []
+
+
+def test_what_is_unknown_now_is_said(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "corpus.txt").write_text("the cat\nкошка\n", encoding="utf-8")
+    facts = trimmed(tiny, tmp_path / "new", Trim(("en",), (tmp_path / "corpus.txt",), min_count=2, drop=("к",)))
+    (said,) = [note for note in facts["notes"] if note.startswith("of the pieces of texts of the corpus so many are unknown now")]
+    assert "corpus.txt" in said
+    assert facts["notes"][-1] == "dropped: 'к'"
 
 
 def test_it_loads_in_transformers_with_the_same_ids(latin: tuple[Path, dict[str, Any]], less: xlmr.Model) -> None:
@@ -173,7 +183,7 @@ def test_every_text_of_a_corpus_is_cut_as_before(whole: xlmr.Model, tmp_path: Pa
     ((of, found),) = facts["corpus"].items()
     assert of == ("de" if name in ("de=corpus.txt", "corpus.tsv.xz") else name)
     assert (found["texts"], found["same"]) == (len(german), 1)
-    assert facts["notes"][1] == f"of {len(german):,} texts of the corpus {len(german):,} have exactly the pieces that they had"
+    assert facts["notes"][2] == f"texts of the corpus that are cut exactly as before: {of} {len(german):,} of {len(german):,}"
     assert less.tokenizer.size < whole.tokenizer.size / 4
     assert less.tokenizer.encode("œuvre ő ł").ids.count(3) == 0  # characters of the script stay, though the corpus has none of these
 

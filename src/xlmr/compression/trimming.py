@@ -18,6 +18,7 @@ from xlmr.checkpoint.attachments import Attachment
 from xlmr.compression import probe, usage
 from xlmr.compression.parts import Parts, Read, Step, put
 from xlmr.compression.selection import Trim, choose
+from xlmr.compression.usage import Coverage
 from xlmr.config import Config
 from xlmr.errors import BadCheckpoint, BadInput
 from xlmr.examples.sources import UNDETERMINED
@@ -32,6 +33,10 @@ ROWS: Mapping[str, Callable[[Attachment, np.ndarray, Config], Attachment]] = {
     classifiers.NAME: classifiers.trim,
 }
 """Attachments with a row for each piece, and what takes some of them. The others know nothing of pieces."""
+
+
+NAMED = 8
+"""Languages of which a note says something each."""
 
 
 class Rows(Mapping[str, np.ndarray]):
@@ -84,7 +89,7 @@ def trim(parts: Parts, new: Path, options: Trim, step: Step) -> dict[str, Any]:
         "corpus": {name: of.as_json() for name, of in corpus.items()},
         "probe": {name: of.as_json() for name, of in probed.items()},
         "attachments": {name: "rows kept" if name in ROWS else "unchanged" for name in parts.attachments},
-        "notes": _notes(options, languages, corpus),
+        "notes": [f"{len(ids):,} of {before.size:,} pieces are left", *_notes(options, languages, corpus, probed)],
     }
 
 
@@ -120,13 +125,22 @@ def _probe(languages: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         yield from ((language, text) for text in texts.get(language, ()))
 
 
-def _notes(options: Trim, languages: tuple[str, ...], corpus: Mapping[str, usage.Coverage]) -> list[str]:
+def _notes(options: Trim, languages: tuple[str, ...], corpus: Mapping[str, Coverage], probed: Mapping[str, Coverage]) -> list[str]:
     """What its user should know."""
     of = ", ".join(languages) if languages else "the corpus"
-    notes = [f"it is for text in {of}; other text is cut into shorter pieces, and characters without a piece are <unk>"]
-    texts, same = (sum(getattr(found, name) for found in corpus.values()) for name in ("texts", "same"))
-    if texts:
-        notes.append(f"of {texts:,} texts of the corpus {same:,} have exactly the pieces that they had")
+    notes = [f"it is for text in {of}; other text is cut into shorter pieces, and characters without a piece of their own are unknown"]
+    for what, covered in (("texts of the corpus", corpus), ("sentences to try it on", probed)):
+        if covered:
+            notes.append(f"{what} that are cut exactly as before: {_shares(covered)}")
+        if more := [f"{name} {found.as_json()['unknown_after']:.2%}" for name, found in covered.items() if found.newly_unknown]:
+            notes.append(f"of the pieces of {what} so many are unknown now, more than before: {', '.join(more[:NAMED])}")
     if options.drop:
         notes.append(f"dropped: {', '.join(map(repr, options.drop))}")
     return notes
+
+
+def _shares(covered: Mapping[str, Coverage]) -> str:
+    """How many of the texts are the same, by language, the least first."""
+    ordered = sorted(covered.items(), key=lambda item: item[1].same / item[1].texts)
+    named = ", ".join(f"{name} {of.same:,} of {of.texts:,}" for name, of in ordered[:NAMED])
+    return named + (f", and {len(ordered) - NAMED} others as many or more" if len(ordered) > NAMED else "")

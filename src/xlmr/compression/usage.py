@@ -31,6 +31,11 @@ class Coverage:
     pieces_after: int = 0
     unknown_after: int = 0
 
+    @property
+    def newly_unknown(self) -> bool:
+        """Whether more of it is unknown than before."""
+        return self.unknown_after * self.pieces > self.unknown * self.pieces_after
+
     def as_json(self) -> dict[str, Any]:
         """Numbers and shares."""
         return {
