@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from xlmr.compression.parts import Step
+
+T = TypeVar("T")
 
 SECONDS = 15.0
 
@@ -22,3 +26,13 @@ class Progress:
         if (now := time.monotonic()) > self._told + SECONDS:
             self._told = now
             self._step(f"{self._what}: {self._done:,} of {self._total:,}")
+
+
+def told(of: Iterable[T], step: Step, what: str) -> Iterator[T]:
+    """What comes of a stream, whose end is not known: how many have come is told now and then."""
+    began = time.monotonic()
+    for number, one in enumerate(of):
+        yield one
+        if (now := time.monotonic()) > began + SECONDS:
+            began = now
+            step(f"{what}: {number + 1:,}")

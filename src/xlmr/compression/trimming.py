@@ -17,6 +17,7 @@ from xlmr import tensors, tokenizer
 from xlmr.checkpoint.attachments import Attachment
 from xlmr.compression import probe, usage
 from xlmr.compression.parts import Parts, Read, Step, put
+from xlmr.compression.progress import told
 from xlmr.compression.selection import Trim, choose
 from xlmr.compression.usage import Coverage
 from xlmr.config import Config
@@ -71,13 +72,13 @@ def trim(parts: Parts, new: Path, options: Trim, step: Step) -> dict[str, Any]:
     before = _tokenizer(parts)
     sources, codes = options.sources, frozenset(options.codes)
     step("looking which pieces are used")
-    counts = usage.count(before, usage.read(sources, codes)) if sources else None
+    counts = usage.count(before, told(usage.read(sources, codes), step, "texts whose pieces were counted")) if sources else None
     kept, ids = trimming.trim(before.vocabulary, choose(before.vocabulary, options, counts))
     if len(ids) == before.size:
         raise BadInput(f"all {before.size:,} pieces are among those to keep: there is nothing to trim; name fewer languages, or a corpus")
     after, to = Tokenizer(kept), trimming.renumbered(ids, before.size)
     step("cutting the texts before and after")
-    corpus = usage.cover(before, after, to, usage.read(sources, codes))
+    corpus = usage.cover(before, after, to, told(usage.read(sources, codes), step, "texts cut by both"))
     languages = options.codes or tuple(name for name in dict.fromkeys(of.language for of in sources) if name not in (None, UNDETERMINED))
     probed = usage.cover(before, after, to, _probe(languages))
     step(f"writing {len(ids):,} of {before.size:,} pieces")
