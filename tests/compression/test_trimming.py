@@ -25,6 +25,7 @@ from xlmr.compression import parts as taking
 from xlmr.compression.parts import put, take
 from xlmr.compression.trimming import Trim, trim
 from xlmr.errors import BadCheckpoint, BadInput, BadLine
+from xlmr.tasks import meanings
 from xlmr.tokenizer import Tokenizer, from_sentencepiece
 from xlmr.tokenizer.vocabulary import parse
 
@@ -225,6 +226,22 @@ def test_calibrated_vectors_are_the_same_with_their_sequences(tiny: Path, tmp_pa
     old, new = (xlmr.load(place, threads=1) for place in (folder, tmp_path / "new"))
     assert new.tokenizer.size < old.tokenizer.size
     np.testing.assert_allclose(new.embed(LINES), old.embed(LINES), atol=1e-5)
+
+
+def test_what_calibrated_vectors_say_of_labels_stays_too(tuned: Callable[..., Path], tmp_path: Path) -> None:
+    folder = calibrate(Path(shutil.copytree(tuned(CLASSIFIER, TOPICS), tmp_path / "model")))
+    dice = np.random.default_rng(3)
+    said = meanings.pack(dice.normal(size=(len(TOPICS), 8)), dice.normal(size=len(TOPICS)))
+    attachments.write(folder, meanings.NAME, said, attachments.fingerprint(checkpoint.open(folder)))
+    (tmp_path / "corpus.txt").write_text("\n".join(LINES), encoding="utf-8")
+    facts = trimmed(folder, tmp_path / "new", Trim(corpus=(tmp_path / "corpus.txt",)))
+    assert facts["attachments"] == {"calibration": "rows kept", "classifying": "unchanged"}
+    old, new = (xlmr.load(place, threads=1) for place in (folder, tmp_path / "new"))
+    for text in LINES:
+        np.testing.assert_allclose(*([of.score for of in model.classify(text)] for model in (old, new)), atol=1e-6)
+    attachments.path_of(tmp_path / "new", meanings.NAME).unlink()
+    without = xlmr.load(tmp_path / "new", threads=1)
+    assert [of.score for of in without.classify(LINES[0])] != pytest.approx([of.score for of in old.classify(LINES[0])])
 
 
 @pytest.mark.parametrize("change", [{"tied": False}, {"pad_id": 1, "types": 2}])

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from xlmr import checkpoint, tokenizer
-from xlmr.checkpoint import Checkpoint, SavedHead, attachments, folder, saving, sentences
+from xlmr.checkpoint import Checkpoint, SavedHead, attachments, floats, folder, saving, sentences
 from xlmr.checkpoint.attachments import Attachment
 from xlmr.checkpoint.folder import BLOCK, TOKENIZER, WEIGHTS
 from xlmr.config import Config
@@ -50,8 +50,11 @@ class Read(Mapping[str, np.ndarray]):
         return checkpoint.read(self._of, name)
 
     def rows(self, name: str, wanted: np.ndarray) -> np.ndarray:
-        """Some rows of a tensor, float32; of the others no more is in memory than a block of them."""
+        """Some rows of a tensor, float32; of the others, where they are floats, no more is in memory than a block of them."""
         stored = self._of.stored[name]
+        if stored.dtype not in floats.HELD:
+            kept: np.ndarray = self[name][wanted]
+            return kept
         count, width = stored.shape[0], prod(stored.shape[1:])
         found = np.empty((len(wanted), *stored.shape[1:]), np.float32)
         step = max(1, BLOCK // width)
