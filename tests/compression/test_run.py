@@ -207,3 +207,17 @@ def test_where_no_weights_are_floats_the_card_says_who_loads_them(tmp_path: Path
 
 def test_options_that_were_not_chosen_are_not_told() -> None:
     assert card.described({"mode": "fp16", "heads": None, "again": False, "pieces": 0, "of": ["a", "b"]}) == "mode fp16, pieces 0, of a, b"
+
+
+def test_a_model_for_some_languages_is_compared_on_these_from_then_on(tiny: Path, tmp_path: Path) -> None:
+    def settle(parts: Parts, new: Path, options: Stir, step: Step) -> dict[str, Any]:
+        return {**stir(parts, new, options, step), "languages": ["de"]}
+
+    compression.run(tiny, tmp_path / "one", settle, Stir(), check=Check(TEXTS))
+    found = compression.run(tmp_path / "one", tmp_path / "two", stir, Stir(), check=Check(TEXTS))
+    assert found.comparison.languages == ("de",)
+
+
+@pytest.mark.parametrize("facts", [None, [], {"languages": 3}, {"languages": []}])
+def test_languages_that_nobody_named_are_none(facts: object) -> None:
+    assert chain.languages([{"facts": facts}]) == ()

@@ -96,7 +96,7 @@ def run(
         began = time.perf_counter()
         facts = plain(change(parts, new, options, step))
         changed = time.perf_counter()
-        found = comparison.compare(opened.folder, new, check, examples, languages=facts.get("languages") or (), step=step)
+        found = comparison.compare(opened.folder, new, check, examples, languages=chain.languages([*earlier, {"facts": facts}]), step=step)
         refuse(found, check)
         compared = time.perf_counter()
         given = {name: plain(of) for name, of in asdict(options).items() if name != TEXTS}  # type: ignore[call-overload]  # a dataclass

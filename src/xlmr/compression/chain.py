@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from xlmr.errors import BadInput
 
 FILE = HISTORY
 STEPS = "steps"
+LANGUAGES = "languages"
+"""The fact of a method after which a model is for these alone."""
 LARGEST = 1 << 24
 
 
@@ -29,6 +32,13 @@ def read(folder: Path) -> list[dict[str, Any]]:
         files.typed(files.typed(step, dict, where).get("method"), str, f"{where}: method")
         files.typed(step.get("options"), dict, f"{where}: options")
     return held
+
+
+def languages(steps: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Those for which alone a model is since the last step that said so; none where it is for all that it knew."""
+    facts = [step.get("facts") for step in reversed(steps)]
+    said = (of.get(LANGUAGES) for of in facts if isinstance(of, Mapping))
+    return tuple(str(code) for code in next((of for of in said if isinstance(of, list | tuple) and of), ()))
 
 
 def refuse_again(parts: Parts, method: str, **same: Any) -> None:

@@ -25,7 +25,7 @@ from xlmr.checkpoint import Checkpoint, packing
 from xlmr.checkpoint.folder import QUANTIZED
 from xlmr.checkpoint.integers import BLOCK, Quantized, Rounding
 from xlmr.checkpoint.packing import Plan
-from xlmr.compression import calibration, chain, parts, ranges, sensitivity
+from xlmr.compression import calibration, chain, parts, probe, ranges, sensitivity
 from xlmr.compression.inputs import Inputs
 from xlmr.compression.parts import Parts, Step
 from xlmr.compression.probe import Texts
@@ -55,7 +55,7 @@ class Quantize:
     calibration: str = "percentile"
     """How fixed scales are found: a key of `ranges.CALIBRATIONS`. For `static` alone."""
     texts: Texts | None = None
-    """To calibrate on; None: `calibration.builtin`."""
+    """To calibrate on; None: `calibration.builtin`, of a model for some languages alone theirs."""
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -68,11 +68,6 @@ class Quantize:
             raise BadInput(f"4 bits are for mode {WEIGHT_ONLY} alone; {self.mode} was asked for")
         if self.keep_worst is not None and self.keep_worst < 0:
             raise BadInput(f"keep_worst is {self.keep_worst}, wanted 0 or more")
-
-    @property
-    def calibrated(self) -> Texts:
-        """The texts."""
-        return calibration.builtin() if self.texts is None else self.texts
 
 
 def quantize(parts_: Parts, new: Path, options: Quantize, step: Step) -> dict[str, Any]:
@@ -91,7 +86,8 @@ def quantize(parts_: Parts, new: Path, options: Quantize, step: Step) -> dict[st
 
 
 def _integers(of: Parts, new: Path, options: Quantize, step: Step) -> dict[str, Any]:
-    pieces, texts = tokenizer.open(of.source.folder), options.calibrated
+    pieces = tokenizer.open(of.source.folder)
+    texts = options.texts or probe.among(calibration.builtin(), chain.languages(chain.read(of.source.folder)))
     inputs = Inputs(of.source, pieces, texts)
     plans = _plans(of, options, inputs)
     most = KEPT if options.keep_worst is None else options.keep_worst
