@@ -17,7 +17,7 @@ row by row, and needs its rows near their own places (tried: 0.01, 0.1, 1)."""
 COLUMNS = 64
 """Rounded before the rest is told."""
 ROWS = 1 << 14
-"""Taken at a time: each is rounded for itself, and the work is done in float64."""
+"""Taken at a time: each is rounded for itself."""
 
 
 def rounding(inputs: np.ndarray) -> Rounding:
@@ -26,27 +26,29 @@ def rounding(inputs: np.ndarray) -> Rounding:
     order = np.argsort(-np.diag(moments), kind="stable")  # the loudest first, while there are others to make it good
     moments = moments[np.ix_(order, order)]
     moments[np.diag_indices(len(moments))] += DAMPING * np.mean(np.diag(moments)) + np.finfo(np.float32).tiny
-    upper = np.linalg.cholesky(np.linalg.inv(moments)).T
+    upper = np.linalg.cholesky(np.linalg.inv(moments)).T.astype(np.float32)
 
     def rounded(values: np.ndarray, scale: np.ndarray, most: int) -> np.ndarray:
         scale = np.broadcast_to(scale, values.shape)
         whole = np.empty_like(values)
         for begin in range(0, len(values), ROWS):
             some = slice(begin, begin + ROWS)
-            whole[some, order] = _rounded(values[some, order].astype(np.float64), scale[some, order], upper, most)
+            left, steps = (np.ascontiguousarray(of[some, order].T) for of in (values, scale))
+            whole[some, order] = _rounded(left, steps, upper, most).T
         return whole
 
     return rounded
 
 
 def _rounded(left: np.ndarray, scale: np.ndarray, upper: np.ndarray, most: int) -> np.ndarray:
+    """Turned, `[in, out]`: what is rounded together lies together."""
     whole = np.empty_like(left)
-    for begin in range(0, left.shape[1], COLUMNS):
-        end = min(begin + COLUMNS, left.shape[1])
-        lost = np.empty((len(left), end - begin))
+    for begin in range(0, len(left), COLUMNS):
+        end = min(begin + COLUMNS, len(left))
+        lost = np.empty((end - begin, left.shape[1]), left.dtype)
         for i in range(begin, end):
-            whole[:, i] = np.clip(np.rint(left[:, i] / scale[:, i]), -most, most)
-            lost[:, i - begin] = (left[:, i] - whole[:, i] * scale[:, i]) / upper[i, i]
-            left[:, i:end] -= np.outer(lost[:, i - begin], upper[i, i:end])
-        left[:, end:] -= lost @ upper[begin:end, end:]
+            whole[i] = np.clip(np.rint(left[i] / scale[i]), -most, most)
+            lost[i - begin] = (left[i] - whole[i] * scale[i]) / upper[i, i]
+            left[i + 1 : end] -= np.outer(upper[i, i + 1 : end], lost[i - begin])
+        left[end:] -= upper[begin:end, end:].T @ lost
     return whole
