@@ -13,5 +13,7 @@ from xlmr.examples.classified import read_classified as read_classified
 from xlmr.examples.sources import UNDETERMINED as UNDETERMINED
 from xlmr.examples.tagged import Tagged as Tagged
 from xlmr.examples.tagged import read_tagged as read_tagged
+from xlmr.examples.unlabelled import Unlabelled as Unlabelled
+from xlmr.examples.unlabelled import read_unlabelled as read_unlabelled
 
 Example = Classified | Tagged | Asked
