@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from xlmr.compression.parts import Parts, put
+from xlmr.compression import refitting
+from xlmr.compression.parts import Parts
 from xlmr.compression.recovering import Recovery, Step, check, recover
 from xlmr.errors import BadInput
 
@@ -43,9 +44,10 @@ def distil(parts: Parts, new: Path, options: Distil, step: Step) -> dict[str, An
         raise BadInput(f"{parts.source.folder}: has {many} layers, and the student would have {options.layers}; wanted fewer")
     check(parts, parts.source, options.texts)
     kept = taken(options.layers, many)
-    taught, facts = recover(shallower(parts, kept), parts.source, options.texts, options.teaching, step)
-    put(taught, new)
-    return {"layers": kept, "of": many, **facts}
+    found = recover(shallower(parts, kept), parts.source, options.texts, options.teaching, step)
+    step("fitting attachments again")
+    fitted = refitting.write(found.parts, parts.source, new, found.heldout)
+    return {"layers": kept, "of": many, **found.facts, "attachments": fitted, "notes": refitting.notes(fitted)}
 
 
 def taken(few: int, many: int) -> list[int]:

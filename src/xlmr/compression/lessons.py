@@ -21,7 +21,7 @@ from xlmr import tokenizer as tokenizers
 from xlmr.checkpoint import Checkpoint, attachments
 from xlmr.compression.parts import Parts
 from xlmr.compression.pupils import Losses, Pupil, Teacher, pupil_of, teacher_of
-from xlmr.compression.recovering import Recovery, Step, rate_of
+from xlmr.compression.recovering import Recovered, Recovery, Step, rate_of
 from xlmr.errors import BadInput
 from xlmr.examples import read_unlabelled
 from xlmr.runtimes.torch import export
@@ -37,6 +37,8 @@ LINES = 50
 """Of the log, about."""
 MEASUREMENTS = 4
 """On held-out texts, over the run."""
+HEARD = 512
+"""Texts of all languages together that are measured on, about."""
 MINUTES = 3.0
 """Between two states."""
 WARMUP = 0.05
@@ -45,11 +47,11 @@ CLIP, BETAS, DECAY = 1.0, (0.9, 0.98), 0.01
 JOINED = 0.1
 """Share of the tokens in texts joined to long sequences, so that every position is learnt."""
 NO_DECAY = ("bias", "norm.weight")
-MOST = 1 << 24
-"""Tokens of a language that are held, at most."""
+LEAST, MOST = 1 << 20, 1 << 27
+"""Tokens that are held of the texts: four times as many as the run reads, within these bounds; the second takes half a gigabyte."""
 
 
-def run(parts: Parts, teacher: Checkpoint, texts: Sequence[str], options: Recovery, step: Step) -> tuple[Parts, dict[str, Any]]:
+def run(parts: Parts, teacher: Checkpoint, texts: Sequence[str], options: Recovery, step: Step) -> Recovered:
     """See `recovering.recover`."""
     one = GradientAccumulationPlugin(num_steps=1)  # the parts are ours
     accelerator = Accelerator(mixed_precision=options.precision, gradient_accumulation_plugin=one)
@@ -67,17 +69,17 @@ def run(parts: Parts, teacher: Checkpoint, texts: Sequence[str], options: Recove
         loop.train(task, [task.optimiser()], task.plan(), accelerator, resume=options.resume)
         facts = task.facts()
     accelerator.free_memory()
-    return task.taught(), facts
+    return Recovered(task.taught(), facts, tuple(text for some in gathered.heldout.values() for text in some))
 
 
 def read(texts: Sequence[str], pieces: Tokenizer, model: Checkpoint, options: Recovery) -> Gathered:
-    """The texts of some sources, as tokens; no more of a language than a run can read."""
+    """The texts of some sources, as tokens; of more than enough an even sample."""
 
     def tokenize(some: list[str]) -> list[list[int]]:
         return [pieces.encode(text, longest=model.config.longest).ids[1:-1] for text in some]
 
     pairs = ((of.language, of.text) for source in texts for of in read_unlabelled(source))
-    return gather(pairs, tokenize, model.config.vocabulary, min(MOST, options.steps * options.batch))
+    return gather(pairs, tokenize, model.config.vocabulary, min(MOST, max(LEAST, 4 * options.steps * options.batch)))
 
 
 class Lessons:
@@ -96,6 +98,7 @@ class Lessons:
                               masked=options.masked if self.pupil.predicts else 0.0,
                               longest=min(options.longest, student.config.longest))  # fmt: skip
         self.examples = Examples(gathered.corpus, look_at(pieces), student.config, objective, options.seed)
+        self.examples.weights[0] = mixed(gathered, options.exponent)
         self.heldout = {code: batch for code, batch in self._heldout(pieces) if self._count(batch)[0]}
         self.digest = [corpus.digest(gathered.corpus), attachments.fingerprint(teacher), digest(self.pupil)]
         self.before: dict[str, Any] = {}
@@ -183,12 +186,10 @@ class Lessons:
     def facts(self) -> dict[str, Any]:
         """What is kept of the run beside the model."""
         of, held = self.options, self.gathered
-        lengths = np.diff(held.corpus.starts)
-        tokens = np.bincount(held.corpus.language, lengths, len(held.corpus.languages)).astype(int)
         place = states.find(self.folder / "state")
         return {
             "settings": {name: value for name, value in asdict(of).items() if name not in ("state", "resume")} | {"rate": self.rate},
-            "texts": held.read, "tokens": dict(zip(held.corpus.languages, tokens.tolist(), strict=True)),
+            "texts": held.read, "tokens": {code: round(size) for code, size in held.sizes.items()},
             "before": loop.finite(self.before), "after": loop.finite(self.after),
             "seconds": round(states.read_progress(place)["seconds"], 1) if place else None,
         }  # fmt: skip
@@ -215,10 +216,18 @@ class Lessons:
 
     def _heldout(self, pieces: Tokenizer) -> Iterator[tuple[str, Batch]]:
         """Held-out texts of each language, hidden as in training, always alike."""
+        each = max(2, HEARD // max(1, len(self.gathered.heldout)))
         for i, (code, texts) in enumerate(self.gathered.heldout.items()):
-            ids = [np.asarray(pieces.encode(text, longest=self.student.config.longest).ids[1:-1], np.int64) for text in texts]
+            ids = [np.asarray(pieces.encode(text, longest=self.student.config.longest).ids[1:-1], np.int64) for text in texts[:each]]
             if ids := [of for of in ids if len(of)]:
                 yield code, Batch(*self.examples.hide_lines(np.random.default_rng([0, i]), ids), 0)
+
+
+def mixed(gathered: Gathered, exponent: float) -> np.ndarray:
+    """Cumulated probabilities of the languages that have texts: their tokens, held or not, to a power."""
+    weights = np.array([size**exponent for size in gathered.sizes.values() if size])
+    shares: np.ndarray = np.cumsum(weights) / weights.sum()
+    return shares
 
 
 def look_at(pieces: Tokenizer) -> Pieces:

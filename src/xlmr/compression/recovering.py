@@ -80,13 +80,25 @@ RANGES: Mapping[str, Range] = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What came of it."""
+
+    parts: Parts
+    """The student, taught."""
+    facts: dict[str, Any]
+    """The settings, how many texts and tokens of each language there were, and the losses on held-out texts before and after."""
+    heldout: tuple[str, ...]
+    """Texts that it has not seen."""
+
+
 def rate_of(width: int) -> float:
     """The rate where none is given: 1.5e-3 for a width of 256, 5e-4 for 768, DistilBERT's. Inverse to the width (Yang et al. 2022)."""
     return 5e-4 * 768 / width
 
 
-def recover(parts: Parts, teacher: Checkpoint, texts: Sequence[str], options: Recovery, step: Step) -> tuple[Parts, dict[str, Any]]:
-    """Teach a student, in parts, what the model it was made of says of texts; gives it, taught, and facts: losses before and after.
+def recover(parts: Parts, teacher: Checkpoint, texts: Sequence[str], options: Recovery, step: Step) -> Recovered:
+    """Teach a student, in parts, what the model it was made of says of texts.
 
     Each of `texts` is `FILE` or `LANG=FILE`. The vocabulary and the width must be the teacher's; there may be fewer layers, heads and inner
     units. A weight of a layer that is 0 stays 0, so what was pruned stays so. Attachments are left as they were, and those that were fitted
@@ -97,7 +109,7 @@ def recover(parts: Parts, teacher: Checkpoint, texts: Sequence[str], options: Re
     """
     check(parts, teacher, texts)
     if not options.steps:
-        return parts, {"steps": 0}
+        return Recovered(parts, {"settings": {"steps": 0}}, ())
     import xlmr.training  # noqa: F401  # says what is missing, if torch is
     from xlmr.compression import lessons
 

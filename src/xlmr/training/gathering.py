@@ -1,8 +1,8 @@
-"""Texts read as a stream, of which a corpus is kept that fits into memory: of each language an even sample, chosen by what the texts say.
+"""Texts read as a stream, of which a corpus is kept that fits into memory: of each language an even sample, chosen by the texts' hashes.
 
-A text is kept while the hash of it lies below its language's bar. Where a language has more tokens than are wanted of it, its bar is
-halved and what then lies above is forgotten. So the sample is the same in whatever order the texts come, a text that comes twice counts
-once for every time, and no more is held than was asked for.
+A text is kept while its hash lies below its language's bar. Where all languages together have more tokens than are wanted, the bar of the
+largest is halved, and what then lies above it is forgotten; texts that come later and lie above it are not even tokenised. So no more is
+held than was asked for, small languages stay whole, and how large each one is is known from its bar.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ HELD_LINES = 32
 MOST_LANGUAGES = 255
 TOGETHER = 2_000
 """Texts tokenised at once."""
-LARGEST = 1 << 27
-"""Tokens held of all languages together: half a gigabyte."""
 SPAN = 1 << 48
 """Of the hashes."""
 
@@ -43,13 +41,16 @@ class Pool:
     heldout: dict[int, str] = field(default_factory=dict)
     """Texts by their hashes, the lowest."""
 
-    def add(self, drawn: int, ids: Sequence[int], most: int) -> None:
-        """Take a text. Those above the bar go where there are more than `most` tokens; of a single long one more may stay."""
+    @property
+    def size(self) -> float:
+        """Tokens that the language has in all, about."""
+        return len(self.tokens) * SPAN / self.bar
+
+    def add(self, drawn: int, ids: Sequence[int]) -> None:
+        """Take a text."""
         self.hashes.append(drawn)
         self.tokens.extend(ids)
         self.ends.append(len(self.tokens))
-        while len(self.tokens) > most and len(self.hashes) > 1:
-            self.halve()
 
     def hold_out(self, drawn: int, text: str) -> None:
         """Keep a text to measure on, if it is among the first by their hashes."""
@@ -77,13 +78,14 @@ class Gathered:
     corpus: Corpus
     heldout: dict[str, list[str]]
     """By language, in a fixed order; none of these texts is in the corpus."""
+    sizes: dict[str, float]
+    """Tokens that each of the corpus's languages has in all, held or not, about."""
     read: int
     """Texts that were read."""
 
 
 def gather(texts: Iterable[tuple[str, str]], tokenize: Tokenize, size: int, most: int) -> Gathered:
-    """Languages with texts as a corpus, of at most `most` tokens of each. `tokenize` gives ids without special tokens, `size` is the
-    vocabulary's.
+    """Languages with texts as a corpus of at most `most` tokens. `tokenize` gives ids without special tokens, `size` is the vocabulary's.
 
     Raises BadInput where nothing is left to learn from, or there are too many languages.
     """
@@ -98,15 +100,15 @@ def gather(texts: Iterable[tuple[str, str]], tokenize: Tokenize, size: int, most
         taken = [(pool, text, drawn) for pool, text, drawn in taken if drawn % HELD_OUT and drawn < pool.bar]
         for (pool, _, drawn), ids in zip(taken, tokenize([text for _, text, _ in taken]), strict=True):
             if ids:
-                pool.add(drawn, ids, most)
-        _lower(pools.values(), LARGEST)
+                pool.add(drawn, ids)
+        _lower(pools.values(), most)
     if len(pools) > MOST_LANGUAGES:
         raise BadInput(f"the texts are in {len(pools)} languages, at most {MOST_LANGUAGES} are taken; name those that matter")
     if not any(pool.tokens for pool in pools.values()):
         raise BadInput(f"found {read:,} texts, none of which is left to learn from; wanted thousands, one in {HELD_OUT} is held out")
     ordered = dict(sorted(pools.items()))
     heldout = {language: [pool.heldout[drawn] for drawn in sorted(pool.heldout)] for language, pool in ordered.items() if pool.heldout}
-    return Gathered(_corpus(ordered, size), heldout, read)
+    return Gathered(_corpus(ordered, size), heldout, {language: pool.size for language, pool in ordered.items()}, read)
 
 
 def _batches(texts: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
@@ -118,7 +120,10 @@ def _batches(texts: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]
 def _lower(pools: Collection[Pool], most: int) -> None:
     """Halve the bar of the largest, until all together have no more than `most` tokens."""
     while sum(len(pool.tokens) for pool in pools) > most:
-        max(pools, key=lambda pool: len(pool.tokens)).halve()
+        largest = max(pools, key=lambda pool: (len(pool.hashes) > 1, len(pool.tokens)))
+        if len(largest.hashes) < 2:
+            return  # one text of each is left
+        largest.halve()
 
 
 def _corpus(pools: dict[str, Pool], size: int) -> Corpus:
