@@ -15,12 +15,11 @@ from xlmr import checkpoint
 from xlmr.checkpoint import attachments
 from xlmr.compression.distilling import Distil, distil, shallower, taken
 from xlmr.compression.parts import put, take
-from xlmr.compression.recovering import Recovery
 from xlmr.errors import BadInput
 
 pytest.importorskip("torch")
 
-QUICK = Recovery(steps=20, batch=256, longest=32, rate=3e-3)
+QUICK = {"steps": 20, "batch": 256, "longest": 32, "rate": 3e-3}
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +63,7 @@ def test_some_layers_are_those_of_the_model_in_their_order(tiny: Path) -> None:
 
 
 def test_a_student_is_written_with_what_was_fitted_to_its_teacher(speaking: Path, spoken: tuple[str, ...], tmp_path: Path) -> None:
-    facts = distil(take(checkpoint.open(speaking)), tmp_path, Distil(layers=1, texts=spoken, teaching=QUICK), silent)
+    facts = distil(take(checkpoint.open(speaking)), tmp_path, Distil(layers=1, texts=spoken, **QUICK), silent)
     assert facts["layers"] == [0]
     assert facts["of"] == 2
     assert facts["after"]["loss"] < facts["before"]["loss"]
@@ -79,7 +78,7 @@ def test_a_calibration_of_pieces_goes_along(tiny: Path, spoken: tuple[str, ...],
     folder, student = tmp_path / "teacher", tmp_path / "student"
     put(take(checkpoint.open(tiny)), folder_made(folder))
     calibrate(folder)
-    distil(take(checkpoint.open(folder)), folder_made(student), Distil(layers=1, texts=spoken, teaching=replace(QUICK, steps=1)), silent)
+    distil(take(checkpoint.open(folder)), folder_made(student), Distil(layers=1, texts=spoken, **QUICK | {"steps": 1}), silent)
     text = "der Hund schläft"
     np.testing.assert_array_equal(xlmr.load(student).embed(text), xlmr.load(folder).embed(text))
 
@@ -93,13 +92,15 @@ def test_what_would_not_be_shallower_is_refused(tiny: Path, spoken: tuple[str, .
     for layers in (2, 3):
         with pytest.raises(BadInput, match="has 2 layers"):
             distil(take(checkpoint.open(tiny)), tmp_path, Distil(layers=layers, texts=spoken), silent)
+    with pytest.raises(BadInput, match="--data"):
+        distil(take(checkpoint.open(tiny)), tmp_path, Distil(layers=1, texts=()), silent)
     assert not [*tmp_path.iterdir()]
 
 
 def test_what_cannot_be_taught_is_refused(spoken: tuple[str, ...]) -> None:
     with pytest.raises(BadInput, match="layers is 0"):
         Distil(layers=0, texts=spoken)
-    with pytest.raises(BadInput, match="--data"):
-        Distil(layers=1, texts=())
+    with pytest.raises(BadInput, match="temperature"):
+        Distil(layers=1, texts=spoken, temperature=-1)
     with pytest.raises(BadInput, match="compress prune"):
-        Distil(layers=1, texts=spoken, teaching=Recovery(steps=0))
+        Distil(layers=1, texts=spoken, steps=0)

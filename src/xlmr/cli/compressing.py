@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ def compress() -> None:
       xlmr compress quantize --output small-int8
       xlmr compress quantize --model my-tagger --mode fp16 --dev de=dev.conll --output my-tagger-fp16
       xlmr compress trim --languages en,de --output small-en-de
+      xlmr compress distil --layers 2 --data texts.tsv --output small-2
     """
 
 
@@ -47,6 +49,33 @@ def shared(command: Command) -> Command:
         click.option("--force", is_flag=True, help="Replace a compressed model that is there, when the new one is whole."),
         json_option,
         source_options,
+    )  # fmt: skip
+    return with_options(command, options)
+
+
+def teaching(command: Command) -> Command:
+    """The options of a student that is taught, as `xlmr.compression.recovering.Recovery` has them."""
+    options = (
+        click.option("--batch", type=click.IntRange(8), default=4_096, show_default=True, metavar="N", help="Tokens a step."),
+        click.option("--accumulate", type=click.IntRange(1), default=1, show_default=True, metavar="N",
+                     help="Parts that a step is worked in, for less memory."),
+        click.option("--rate", type=float, metavar="X", help="Of learning.  [default: 1.5e-3 for small, 5e-4 for base, 3.8e-4 for large]"),
+        click.option("--soft", type=float, default=5.0, show_default=True, metavar="X", help="Weight of what the teacher says …"),
+        click.option("--hard", type=float, default=2.0, show_default=True, metavar="X", help="… of the pieces that were hidden …"),
+        click.option("--states", type=float, default=1.0, show_default=True, metavar="X", help="… and of the teacher's states."),
+        click.option("--temperature", type=float, default=2.0, show_default=True, metavar="T", help="By which both are softened."),
+        click.option("--embeddings", type=float, default=0.0, show_default=True, metavar="X",
+                     help="Their rate, as a share of the rate; 0 leaves them the teacher's."),
+        click.option("--masked", type=float, default=0.15, show_default=True, metavar="X", help="Share of the pieces that are hidden."),
+        click.option("--longest", type=click.IntRange(8), default=128, show_default=True, metavar="N", help="Tokens of a text."),
+        click.option("--exponent", type=float, default=0.5, show_default=True, metavar="X",
+                     help="Mix languages by their tokens to this power; 1 as they are, 0 all alike."),
+        click.option("--precision", type=click.Choice(["no", "bf16"]), default="no", show_default=True,
+                     help="Of the arithmetic; no: float32."),
+        click.option("--seed", type=click.IntRange(0), default=1, show_default=True, metavar="N"),
+        click.option("--state", type=click.Path(path_type=Path), metavar="DIR",
+                     help="Where the run keeps its state until it has ended.  [default: that of --output, with .run]"),
+        click.option("--resume", is_flag=True, help="Go on, exactly, where an earlier run was stopped."),
     )  # fmt: skip
     return with_options(command, options)
 
@@ -138,6 +167,36 @@ def trim(languages: str | None, corpus: tuple[str, ...], drop: tuple[str, ...], 
 
     named = tuple(name.strip() for name in among_in(languages) or ())
     run(trimming.trim, trimming.Trim(named, corpus, min_count, pieces, drop), **chosen)
+
+
+@compress.command()
+@click.option("--layers", type=click.IntRange(1), required=True, metavar="N", help="Of the new model.")
+@click.option("--data", "-d", "texts", required=True, multiple=True, metavar="DATA",
+              help="Texts to be taught by: FILE or LANG=FILE, a text on each line or in a column `text`. Again for more.")  # fmt: skip
+@click.option("--steps", type=click.IntRange(1), default=1_000, show_default=True, metavar="N", help="Of teaching.")
+@teaching
+@shared
+def distil(output: Path, state: Path | None, resume: bool, **chosen: Any) -> None:
+    """Make a model of some of the layers, and teach it by texts what the whole one says and how its states lie (DistilBERT). A fine-tuned
+    model of texts or words teaches what its head says. Texts need no labels. Needs the extra `train`.
+
+    While it goes its state lies in --state, and --resume goes on from there, also where the new model was not as good as --min-agreement
+    wanted: then with a lower one.
+
+    \b
+    Examples:
+      xlmr compress distil --layers 2 --data texts.tsv --output small-2
+      xlmr compress distil --model FacebookAI/xlm-roberta-base --layers 6 --data de=de.txt.xz --data fr=fr.txt.xz --steps 20000 \\
+                           --precision bf16 --output base-6
+      xlmr compress distil --layers 2 --data texts.tsv --output small-2 --resume
+    """
+    from xlmr.compression import distilling, recovering
+
+    place = state or output.with_name(f"{output.name}.run")
+    own = {field.name for field in fields(distilling.Distil)} & chosen.keys()
+    options = distilling.Distil(state=place, resume=resume, **{name: chosen.pop(name) for name in own})
+    run(distilling.distil, options, output=output, **chosen)
+    recovering.forget(place)
 
 
 def run(

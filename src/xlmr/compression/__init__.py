@@ -24,6 +24,7 @@ from xlmr.checkpoint.replacing import check_made, replacing
 from xlmr.compression import card, chain, comparison
 from xlmr.compression.comparison import Check, Comparison
 from xlmr.compression.parts import Parts, Step, take
+from xlmr.compression.recovering import PLACES
 from xlmr.errors import BadCompression
 
 __all__ = ["Change", "Check", "Comparison", "Compressed", "Step", "run"]
@@ -35,8 +36,6 @@ Change = Callable[[Parts, Path, O, Step], dict[str, Any]]
 
 Two of them are read here: `languages`, where the model is for these alone from then on, and `notes`, what its user should know.
 """
-TEXTS = "texts"
-"""The option that holds texts of the user's own, which are not written down."""
 PACKAGES = ("xlmr", "numpy", "onnxruntime", "torch")
 """Whose versions are written down."""
 
@@ -99,7 +98,7 @@ def run(
         found = comparison.compare(opened.folder, new, check, examples, languages=chain.languages([*earlier, {"facts": facts}]), step=step)
         refuse(found, check)
         compared = time.perf_counter()
-        given = {name: plain(of) for name, of in asdict(options).items() if name != TEXTS}  # type: ignore[call-overload]  # a dataclass
+        given = plain({name: value for name, value in asdict(options).items() if name not in PLACES})  # type: ignore[call-overload]  # a dataclass
         notes = (*facts.get("notes", ()), *card.loads(new))
         done = {"method": method, "options": given, "source": name, "revision": revision, "facts": facts, "versions": versions()}
         history = [*earlier, {**done, "notes": notes, "comparison": found.as_json()}]

@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from xlmr.compression import refitting
-from xlmr.compression.parts import Parts
-from xlmr.compression.recovering import Recovery, Step, check, recover
+from xlmr.compression.parts import Parts, Step
+from xlmr.compression.recovering import Recovery, recover
 from xlmr.errors import BadInput
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Distil:
+class Distil(Recovery):
     """How a model is distilled."""
 
     layers: int
     """Of the student."""
     texts: tuple[str, ...]
     """`FILE` or `LANG=FILE`, to be taught by."""
-    teaching: Recovery = field(default_factory=Recovery)
 
     def __post_init__(self) -> None:
+        Recovery.__post_init__(self)
         if self.layers < 1:
             raise BadInput(f"layers is {self.layers}, wanted 1 or more")
-        if not self.texts:
-            raise BadInput("a model is taught by texts, and there are none; name some with --data FILE or --data LANG=FILE")
-        if not self.teaching.steps:
+        if not self.steps:
             raise BadInput("steps is 0, so nothing would be taught; to leave layers out without teaching: xlmr compress prune --layers N")
 
 
@@ -42,9 +40,8 @@ def distil(parts: Parts, new: Path, options: Distil, step: Step) -> dict[str, An
     many = parts.config.layers
     if options.layers >= many:
         raise BadInput(f"{parts.source.folder}: has {many} layers, and the student would have {options.layers}; wanted fewer")
-    check(parts, parts.source, options.texts)
     kept = taken(options.layers, many)
-    found = recover(shallower(parts, kept), parts.source, options.texts, options.teaching, step)
+    found = recover(shallower(parts, kept), parts.source, options.texts, options, step)
     step("fitting attachments again")
     fitted = refitting.write(found.parts, parts.source, new, found.heldout)
     return {"layers": kept, "of": many, **found.facts, "attachments": fitted, "notes": refitting.notes(fitted)}

@@ -7,7 +7,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 from xlmr import tokenizer as tokenizers
 from xlmr.checkpoint import Checkpoint, attachments
-from xlmr.compression.parts import Parts
+from xlmr.compression.parts import Parts, Step
 from xlmr.compression.pupils import Losses, Pupil, Teacher, pupil_of, teacher_of
-from xlmr.compression.recovering import Recovered, Recovery, Step, rate_of
+from xlmr.compression.recovering import PLACES, Recovered, Recovery, rate_of
 from xlmr.errors import BadInput
 from xlmr.examples import read_unlabelled
 from xlmr.runtimes.torch import export
@@ -114,7 +114,7 @@ class Lessons:
     def plan(self) -> loop.Plan:
         """As the loop reads it."""
         of, warmup = self.options, round(WARMUP * self.options.steps)
-        fixed = [asdict(replace(of, state=None, resume=False)), *self.digest]
+        fixed = [settings(of), *self.digest]
         return loop.Plan(folder=self.folder, identity=hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest(),
                          steps=of.steps, size=of.batch, warmup=warmup, decay=of.steps - warmup, clip=CLIP, log=max(1, of.steps // LINES),
                          evaluate=-(-of.steps // MEASUREMENTS), minutes=MINUTES, seed=of.seed, trunk=False)  # fmt: skip
@@ -188,7 +188,7 @@ class Lessons:
         of, held = self.options, self.gathered
         place = states.find(self.folder / "state")
         return {
-            "settings": {name: value for name, value in asdict(of).items() if name not in ("state", "resume")} | {"rate": self.rate},
+            "settings": settings(of) | {"rate": self.rate},
             "texts": held.read, "tokens": {code: round(size) for code, size in held.sizes.items()},
             "before": loop.finite(self.before), "after": loop.finite(self.after),
             "seconds": round(states.read_progress(place)["seconds"], 1) if place else None,
@@ -221,6 +221,11 @@ class Lessons:
             ids = [np.asarray(pieces.encode(text, longest=self.student.config.longest).ids[1:-1], np.int64) for text in texts[:each]]
             if ids := [of for of in ids if len(of)]:
                 yield code, Batch(*self.examples.hide_lines(np.random.default_rng([0, i]), ids), 0)
+
+
+def settings(of: Recovery) -> dict[str, Any]:
+    """What the student depends on; where the run lies is not of it, nor what else a method wants."""
+    return {field.name: getattr(of, field.name) for field in fields(Recovery) if field.name not in PLACES}
 
 
 def mixed(gathered: Gathered, exponent: float) -> np.ndarray:

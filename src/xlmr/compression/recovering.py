@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from xlmr.checkpoint import Checkpoint
-from xlmr.compression.parts import Parts
+from xlmr.compression.parts import Parts, Step
 from xlmr.errors import BadInput
 
-Step = Callable[[str], object]
-
+LEFT = ("state", "state.old", "state.partial", "log.jsonl", "log.partial", "tensorboard")
+"""What the training loop writes into a run's folder."""
 QUESTIONS = ("XLMRobertaForQuestionAnswering", "XLMRobertaForMultipleChoice")
 """Heads that read pairs of texts, which plain texts are not."""
 
@@ -67,6 +69,8 @@ class Recovery:
             raise BadInput("there is nothing to resume from: name the folder of the run's state")
 
 
+PLACES = ("state", "resume")
+"""Fields that say where a run lies, on which nothing depends."""
 PRECISIONS = ("no", "bf16")
 Range = tuple[Callable[[float], bool], str]
 NOT_NEGATIVE: Range = (lambda x: x >= 0, "0 or more")
@@ -114,6 +118,15 @@ def recover(parts: Parts, teacher: Checkpoint, texts: Sequence[str], options: Re
     from xlmr.compression import lessons
 
     return lessons.run(parts, teacher, texts, options, step)
+
+
+def forget(state: Path) -> None:
+    """Remove what a run that has ended left in the folder of its state, and the folder, if nothing else is in it."""
+    for path in state.glob("*"):
+        if path.name in LEFT:
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+    with suppress(OSError):
+        state.rmdir()
 
 
 def check(parts: Parts, teacher: Checkpoint, texts: Sequence[str]) -> None:
