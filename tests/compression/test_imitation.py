@@ -29,7 +29,7 @@ def plainly(own: torch.Tensor, theirs: torch.Tensor, targets: torch.Tensor) -> t
 
 @pytest.mark.parametrize("learns", [True, False], ids=["table learns", "table is frozen"])
 def test_blocks_change_neither_loss_nor_gradient(learns: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imitation, "BLOCK", 3 * PIECES)  # three picks at once
+    monkeypatch.setattr(imitation, "ROWS", 3)
     (x, matrix, bias), (heard, other, other_bias) = drawn(0), drawn(1)
     targets = torch.tensor([0, 3, 3, 10, 5, 1, 7])
     asked = [x.requires_grad_(), *([matrix.requires_grad_()] if learns else []), bias.requires_grad_()]

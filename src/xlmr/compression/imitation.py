@@ -20,8 +20,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-BLOCK = 1 << 24
-"""Logits worked out together: 64 MB of each of the two models."""
+ROWS, ROWS_GPU = 64, 256
+"""Picks whose logits are worked out together. On a processor few are faster than many, since they stay near it: of 32,000 pieces, two
+fifths faster than five hundred; of 250,002 pieces they take half a gigabyte with all that is made of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Predictions(torch.autograd.Function):
         of_matrix = torch.zeros_like(matrix) if matrix.requires_grad else None
         of_bias = torch.zeros_like(bias)
         asked, table, table_bias, heard, *told = (of.to(kind) for of in (x, matrix, bias, heard, *told_by))
-        size = max(1, BLOCK // len(bias))
+        size = ROWS if device == "cpu" else ROWS_GPU
         for begin in range(0, len(x), size):
             rows = slice(begin, begin + size)
             own, theirs = F.linear(asked[rows], table, table_bias), F.linear(heard[rows], *told)
@@ -82,14 +83,12 @@ class Predictions(torch.autograd.Function):
 
 def compared(own: Tensor, theirs: Tensor, targets: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
     """The four sums of `Predictions`, `[4]`, for some picks' logits `[picks, vocabulary]`, and the gradient of the first by `own`."""
-    t = weights.temperature
-    known = F.log_softmax(theirs / t, -1)
-    softened = F.log_softmax(own / t, -1)
-    plain = F.log_softmax(own, -1)
-    shares = known.exp()
-    soft = t * t * (shares * (known - softened)).sum()
-    hard = -plain.gather(1, targets[:, None]).sum()
-    slope = weights.soft * t * (softened.exp() - shares) + weights.hard * plain.exp()
-    slope.scatter_add_(1, targets[:, None], torch.full_like(targets[:, None], -weights.hard, dtype=slope.dtype))
+    t, at = weights.temperature, targets[:, None]
     agreed = (own.argmax(-1) == theirs.argmax(-1)).sum().float()
+    known, softened, plain = F.log_softmax(theirs / t, -1), F.log_softmax(own / t, -1), F.log_softmax(own, -1)
+    shares = known.exp()
+    soft = t * t * known.sub_(softened).mul_(shares).sum()
+    hard = -plain.gather(1, at).sum()
+    slope = softened.exp_().sub_(shares).mul_(weights.soft * t).add_(plain.exp_(), alpha=weights.hard)
+    slope.scatter_add_(1, at, torch.full_like(at, -weights.hard, dtype=slope.dtype))
     return torch.stack([weights.soft * soft + weights.hard * hard, soft, hard, agreed]), slope
