@@ -35,6 +35,10 @@ def test_six_of_twelve_are_those_of_distilbert() -> None:
     assert taken(6, 12) == [0, 2, 4, 7, 9, 11]
 
 
+def test_of_two_layers_as_near_the_lower_is_taken() -> None:
+    assert taken(3, 4) == [0, 1, 3]
+
+
 @pytest.mark.parametrize("many", [2, 3, 4, 12, 24])
 def test_layers_are_taken_evenly_and_each_once(many: int) -> None:
     for few in range(1, many + 1):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,12 @@ def distil(parts: Parts, new: Path, options: Distil, step: Step) -> dict[str, An
 
 
 def taken(few: int, many: int) -> list[int]:
-    """Which of the teacher's layers, counted from 0, the student begins with: the first, the last, and others evenly between them.
+    """Which of the teacher's layers, counted from 0, the student begins with: the first, the last, and others evenly between them, of two
+    that are as near the lower.
 
     Of 12 six are 0, 2, 4, 7, 9, 11, those that DistilBERT was begun with (Sanh et al. 2019, and the script they published).
     """
-    return [round(at) for at in np.linspace(0, many - 1, few)]
+    return [ceil(at - 0.5) for at in np.linspace(0, many - 1, few)]
 
 
 def shallower(parts: Parts, kept: Sequence[int]) -> Parts:
