@@ -51,6 +51,21 @@ def test_a_student_that_is_not_good_enough_leaves_its_run(run, tiny: Path, spoke
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+def test_a_run_that_is_stopped_says_how_to_go_on(
+    run, tiny: Path, spoken: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from xlmr.compression import comparison
+
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(comparison, "compare", stopped)
+    done = distil(run, tiny, tmp_path / "out", *spoken)
+    assert done.code != 0
+    assert f"the same command with --resume goes on from {tmp_path / 'out.run'}" in done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["out.run"]
+
+
 def test_a_folder_of_ones_own_loses_nothing_else(run, tiny: Path, spoken: list[str], tmp_path: Path) -> None:
     state = tmp_path / "mine"
     state.mkdir()

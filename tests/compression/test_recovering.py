@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from xlmr.compression.recovering import Recovery, recover
 from xlmr.errors import BadInput, BadLine, BadRecipe, MissingExtra
 
 pytest.importorskip("torch")
+
+from accelerate.state import AcceleratorState
 
 from xlmr.compression import lessons
 from xlmr.compression.distilling import shallower
@@ -93,6 +95,27 @@ def test_what_was_pruned_stays_pruned(tiny: Path, spoken: tuple[str, ...]) -> No
         if name.startswith("layers.") and of.ndim == 2:
             assert (of == 0).mean() == pytest.approx(0.5, abs=0.01)
             np.testing.assert_array_equal(found.parts.weights[name] == 0, of == 0)
+
+
+@pytest.fixture
+def another_precision() -> Iterator[None]:
+    """accelerate keeps one precision for a whole process."""
+    AcceleratorState._reset_state()
+    yield
+    AcceleratorState._reset_state()
+
+
+@pytest.mark.usefixtures("another_precision")
+def test_bfloat16_teaches_nearly_as_much(tiny: Path, spoken: tuple[str, ...]) -> None:
+    parts = shallower(take(checkpoint.open(tiny)), [0])
+    found = taught(parts, tiny, spoken, replace(QUICK, precision="bf16"))
+    assert found.facts["after"]["soft"] < 0.85 * found.facts["before"]["soft"]
+    assert all(of.dtype == np.float32 for of in found.parts.weights.values())
+
+
+def test_where_no_run_is_there_is_none_to_go_on_with(tiny: Path, spoken: tuple[str, ...], tmp_path: Path) -> None:
+    with pytest.raises(BadRecipe, match="no run to resume"):
+        taught(take(checkpoint.open(tiny)), tiny, spoken, replace(QUICK, state=tmp_path / "nowhere", resume=True))
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(

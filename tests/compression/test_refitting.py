@@ -88,3 +88,4 @@ def test_without_texts_it_is_left_out(speaking: Path, tmp_path: Path) -> None:
     found = refitting.write(take(checkpoint.open(speaking)), checkpoint.open(speaking), tmp_path, ["", " "])
     assert found == {"languages": {"kept": False, "texts": 0, "agreement": 0.0}}
     assert attachments.names(tmp_path) == []
+    assert "there were no texts to fit it on" in refitting.notes(found)[0]

@@ -195,7 +195,12 @@ def distil(output: Path, state: Path | None, resume: bool, **chosen: Any) -> Non
     place = state or output.with_name(f"{output.name}.run")
     own = {field.name for field in fields(distilling.Distil)} & chosen.keys()
     options = distilling.Distil(state=place, resume=resume, **{name: chosen.pop(name) for name in own})
-    run(distilling.distil, options, output=output, **chosen)
+    try:
+        run(distilling.distil, options, output=output, **chosen)
+    except KeyboardInterrupt:
+        if place.exists():
+            note(f"stopped; the same command with --resume goes on from {place}")
+        raise
     recovering.forget(place)
 
 

@@ -88,8 +88,11 @@ def notes(found: Mapping[str, Any]) -> list[str]:
     """What the user should know of it, from what `write` gave."""
     said = []
     for name, of in found.items():
-        done = "was fitted again" if of["kept"] else f"is left out (wanted {LEAST}; make one: {REFITTED[name].fit})"
-        said.append(f"{name}{attachments.SUFFIX} {done}: {of['agreement']} {REFITTED[name].measure}, on {of['texts'] // 2} texts")
+        kind, file = REFITTED[name], f"{name}{attachments.SUFFIX}"
+        measured = (
+            f"{of['agreement']} {kind.measure}, on {of['texts'] // 2} texts" if of["texts"] > 1 else "there were no texts to fit it on"
+        )
+        said.append(f"{file} was fitted again: {measured}" if of["kept"] else f"{file} is left out: {measured}; make one: {kind.fit}")
     return said
 
 
