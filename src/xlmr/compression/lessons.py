@@ -16,13 +16,14 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import GradientAccumulationPlugin
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from xlmr import tokenizer as tokenizers
 from xlmr.checkpoint import Checkpoint, attachments
 from xlmr.compression.parts import Parts, Step
 from xlmr.compression.pupils import Losses, Pupil, Teacher, pupil_of, teacher_of
 from xlmr.compression.recovering import PLACES, Recovered, Recovery, rate_of
-from xlmr.errors import BadInput
+from xlmr.errors import BadInput, BadRecipe
 from xlmr.examples import read_unlabelled
 from xlmr.runtimes.torch import export
 from xlmr.tokenizer import Tokenizer
@@ -39,6 +40,8 @@ MEASUREMENTS = 4
 """On held-out texts, over the run."""
 HEARD = 512
 """Texts of all languages together that are measured on, about."""
+SECONDS = 2.0
+"""Before a measurement shows how far it is."""
 MINUTES = 3.0
 """Between two states."""
 WARMUP = 0.05
@@ -53,6 +56,7 @@ LEAST, MOST = 1 << 20, 1 << 27
 
 def run(parts: Parts, teacher: Checkpoint, texts: Sequence[str], options: Recovery, step: Step) -> Recovered:
     """See `recovering.recover`."""
+    begun(options)
     one = GradientAccumulationPlugin(num_steps=1)  # the parts are ours
     accelerator = Accelerator(mixed_precision=options.precision, gradient_accumulation_plugin=one)
     if accelerator.num_processes > 1:
@@ -70,6 +74,17 @@ def run(parts: Parts, teacher: Checkpoint, texts: Sequence[str], options: Recove
         facts = task.facts()
     accelerator.free_memory()
     return Recovered(task.taught(), facts, tuple(text for some in gathered.heldout.values() for text in some))
+
+
+def begun(options: Recovery) -> None:
+    """Raises BadRecipe, before any work is done, where a run would be lost, or there is none to go on with."""
+    if options.state is None:
+        return
+    found = states.find(options.state / "state")
+    if found and not options.resume:
+        raise BadRecipe(f"{options.state}: holds an earlier run; resume it (--resume), name another folder (--state), or remove this one")
+    if not found and options.resume:
+        raise BadRecipe(f"{options.state}: no run to resume is there; begin one without --resume")
 
 
 def read(texts: Sequence[str], pieces: Tokenizer, model: Checkpoint, options: Recovery) -> Gathered:
@@ -171,7 +186,7 @@ class Lessons:
         """The losses on held-out texts: the mean of the languages, and the whole of each; nothing where no text is held out."""
         self.pupil.eval()
         found = dict[str, dict[str, float]]()
-        for code, batch in self.heldout.items():
+        for code, batch in tqdm(self.heldout.items(), "measured", leave=False, delay=SECONDS, mininterval=loop.often()):
             counts = self._count(batch)
             losses = self.pupil(inputs(batch, self.student.config, self.device), self.teacher)
             means = {name: float(value) for name, value in losses.means(*counts).items()}
