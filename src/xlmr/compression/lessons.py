@@ -48,7 +48,7 @@ WARMUP = 0.05
 """Share of the steps in which the rate rises; after it falls to 0, linearly."""
 CLIP, BETAS, DECAY = 1.0, (0.9, 0.98), 0.01
 JOINED = 0.1
-"""Share of the tokens in texts joined to long sequences, so that every position is learnt."""
+"""Share of the tokens in texts joined to long sequences, so that every position is learnt; a head is asked about single texts."""
 NO_DECAY = ("bias", "norm.weight")
 LEAST, MOST = 1 << 20, 1 << 27
 """Tokens that are held of the texts: four times as many as the run reads, within these bounds; the second takes half a gigabyte."""
@@ -109,7 +109,8 @@ class Lessons:
         self.pupil = pupil_of(student, options).train()
         self.model: nn.Module = self.pupil
         self.teacher: Teacher = teacher_of(teacher, self.pupil, self.device)
-        objective = Objective(batch=options.batch, exponent=options.exponent, parallel=0.0, contrast=0.0, joined=JOINED,
+        objective = Objective(batch=options.batch, exponent=options.exponent, parallel=0.0, contrast=0.0,
+                              joined=JOINED if student.head is None else 0.0,
                               masked=options.masked if self.pupil.predicts else 0.0,
                               longest=min(options.longest, student.config.longest))  # fmt: skip
         self.examples = Examples(gathered.corpus, look_at(pieces), student.config, objective, options.seed)
