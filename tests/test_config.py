@@ -31,6 +31,7 @@ def some_configs(draw: st.DrawFn) -> Config:
     labels = tuple(draw(st.lists(st.text(max_size=5), unique=True, max_size=12)))
     return Config(
         vocabulary=vocabulary, width=heads * head_width, layers=draw(st.integers(1, 48)), heads=heads, inner=draw(st.integers(1, 10**4)),
+        head_dim=draw(st.sampled_from([None, None, head_width, head_width + 1])),
         positions=positions, types=draw(st.integers(1, 4)), pad_id=draw(st.integers(0, min(vocabulary, positions - 1) - 1)),
         bos_id=draw(ids), eos_id=draw(ids), norm_epsilon=draw(fraction), dropout=draw(fraction), attention_dropout=draw(fraction),
         init_std=draw(fraction), tied=draw(st.booleans()), labels=labels,
@@ -69,7 +70,15 @@ def test_an_absent_key_has_the_value_transformers_gives_it() -> None:
 
 
 def test_the_table_and_the_class_tell_the_same() -> None:
-    assert {ours for ours, _, _ in KEYS} | {"architectures", "labels", "problem"} == {field.name for field in fields(Config)}
+    assert {ours for ours, _, _ in KEYS} | {"architectures", "labels", "problem", "head_dim"} == {field.name for field in fields(Config)}
+
+
+def test_a_heads_width_is_written_only_where_it_is_not_the_usual_one() -> None:
+    assert "head_dim" not in dump(Config(head_dim=64))
+    assert Config(head_dim=64) == parse(BASE | {"head_dim": 64}, "here") == Config()
+    pruned = parse(BASE | {"head_dim": 64, "num_attention_heads": 5}, "here")
+    assert (pruned.head_width, pruned.attended) == (64, 320)
+    assert dump(pruned)["head_dim"] == 64
 
 
 @pytest.mark.parametrize("model_type", ["bert", "roberta", "camembert", "xlm-roberta-xl", "xlm", None, 7, ["xlm-roberta"]])
@@ -108,6 +117,9 @@ def test_other_arithmetic_is_refused(key: str, value: object, wanted: str) -> No
         ({"num_hidden_layers": 0}, "here: config: layers is 0, wanted 1 to 1000"),
         ({"vocab_size": 10**9}, "here: config: vocabulary is 1000000000, wanted 1 to 4000000"),
         ({"num_attention_heads": 5}, "here: config: width 768 is not a multiple of heads 5"),
+        ({"head_dim": 0}, "here: config: head_width is 0, wanted 1 to 65536"),
+        ({"head_dim": -64, "num_attention_heads": -12}, "here: config: heads is -12, wanted 1 to 1024"),
+        ({"head_dim": "64"}, "here: head_dim is '64', wanted int"),
         ({"pad_token_id": 513}, "here: config: pad_id is 513, wanted below vocabulary 250002 and positions 514"),
         ({"pad_token_id": -1}, "here: config: pad_id is -1, wanted below"),
         ({"eos_token_id": 250002}, "here: config: eos_id is 250002, wanted below vocabulary 250002"),

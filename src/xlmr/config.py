@@ -34,6 +34,9 @@ KEYS: tuple[tuple[str, str, type], ...] = (
     ("tied", "tie_word_embeddings", bool),
 )
 
+HEAD_WIDTH = "head_dim"
+"""The key of a head's width in other models' configs, Llama's among them. For XLM-R transformers has none, and refuses the weights."""
+
 # What Hugging Face's class takes for a key that is not there, where that is not xlm-roberta-base's.
 ABSENT: Mapping[str, Any] = {"vocabulary": 30_522, "positions": 512, "types": 2, "norm_epsilon": 1e-12}
 
@@ -48,7 +51,7 @@ FIXED: Mapping[str, tuple[Any, ...]] = {
 
 LIMITS = {
     "vocabulary": 4_000_000, "width": 65_536, "layers": 1_000, "heads": 1_024, "inner": 262_144,
-    "positions": 1_048_576, "types": 16,
+    "positions": 1_048_576, "types": 16, "head_width": 65_536,
 }  # fmt: skip
 FRACTIONS = ("norm_epsilon", "dropout", "attention_dropout", "init_std")
 
@@ -62,6 +65,8 @@ class Config:
     layers: int = 12
     heads: int = 12
     inner: int = 3_072
+    head_dim: int | None = None
+    """Numbers in one head's query, key or value, where heads were pruned; None where it is `width / heads`, as Hugging Face wants it."""
     positions: int = 514
     types: int = 1
     pad_id: int = 1
@@ -80,11 +85,10 @@ class Config:
     """Of `heads.classes.PROBLEMS`: what a head for texts answers; empty where nothing says it."""
 
     def __post_init__(self) -> None:
+        self._check_heads()
         for name, limit in LIMITS.items():
             if not 0 < getattr(self, name) <= limit:
                 raise BadCheckpoint(f"config: {name} is {getattr(self, name)}, wanted 1 to {limit}")
-        if self.width % self.heads:
-            raise BadCheckpoint(f"config: width {self.width} is not a multiple of heads {self.heads}")
         for name in FRACTIONS:
             if not 0 <= getattr(self, name) < 1:
                 raise BadCheckpoint(f"config: {name} is {getattr(self, name)}, wanted 0 to below 1")
@@ -98,10 +102,21 @@ class Config:
                 f"config: pad_id is {self.pad_id}, wanted below vocabulary {self.vocabulary} and positions {self.positions}"
             )
 
+    def _check_heads(self) -> None:
+        if self.head_dim is not None and self.heads * self.head_dim == self.width:
+            object.__setattr__(self, "head_dim", None)  # what is not said and what is said for nothing are the same config
+        if self.head_dim is None and self.heads > 0 and self.width % self.heads:
+            raise BadCheckpoint(f"config: width {self.width} is not a multiple of heads {self.heads}")
+
     @property
     def head_width(self) -> int:
         """Numbers in one head's query, key or value."""
-        return self.width // self.heads
+        return self.width // self.heads if self.head_dim is None else self.head_dim
+
+    @property
+    def attended(self) -> int:
+        """Numbers of all heads' queries side by side, and of keys and values: the width, unless heads were pruned."""
+        return self.heads * self.head_width
 
     @property
     def longest(self) -> int:
@@ -128,6 +143,8 @@ def parse(raw: object, where: str) -> Config:
         if key in raw and raw[key] not in allowed:
             raise OtherArchitecture(f"{where}: {key} is {shorten(raw[key])}, XLM-R has {allowed[0]!r}")
     values = dict(ABSENT) | {ours: _typed(raw[theirs], kind, theirs, where) for ours, theirs, kind in KEYS if raw.get(theirs) is not None}
+    if raw.get(HEAD_WIDTH) is not None:
+        values["head_dim"] = _typed(raw[HEAD_WIDTH], int, HEAD_WIDTH, where)
     architectures, labels = _strings(raw, "architectures", where), _labels(raw, where)
     problem = _typed(raw.get("problem_type") or "", str, "problem_type", where)
     try:
@@ -137,9 +154,11 @@ def parse(raw: object, where: str) -> Config:
 
 
 def dump(config: Config, dtype: str = "float32") -> dict[str, Any]:
-    """The content of a `config.json` that Hugging Face's classes load."""
+    """The content of a `config.json` that Hugging Face's classes load, and refuse where heads were pruned."""
     raw: dict[str, Any] = {"model_type": MODEL_TYPE, "architectures": list(config.architectures), "hidden_act": "gelu"}
     raw |= {theirs: getattr(config, ours) for ours, theirs, _ in KEYS}
+    if config.head_dim is not None:
+        raw[HEAD_WIDTH] = config.head_dim
     if config.labels:
         raw["id2label"] = {str(i): label for i, label in enumerate(config.labels)}
         raw["label2id"] = {label: i for i, label in enumerate(config.labels)}

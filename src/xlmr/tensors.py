@@ -103,7 +103,7 @@ def sizes(config: Config, labels: int = 0) -> dict[str, int]:
         "positions": config.positions,
         "types": config.types,
         "width": config.width,
-        "heads": config.heads * config.head_width,
+        "heads": config.attended,
         "inner": config.inner,
         "labels": labels,
     }

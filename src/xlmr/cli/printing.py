@@ -282,6 +282,7 @@ def facts(name: str, found: Checkpoint) -> dict[str, Any]:
         "width": config.width,
         "layers": config.layers,
         "heads": config.heads,
+        "head_width": config.head_width,
         "inner": config.inner,
         "longest": config.longest,
         "fills_masks": found.has_mlm_head,
@@ -296,7 +297,7 @@ def described(facts: dict[str, Any]) -> str:
     rows = {
         "folder": facts["folder"],
         "parameters": f"{facts['parameters']:,} ({', '.join(facts['types'])}, {facts['bytes'] / 1e6:,.1f} MB)",
-        "layers": f"{facts['layers']}, of width {facts['width']:,}, with {facts['heads']} heads and {facts['inner']:,} inner units",
+        "layers": f"{facts['layers']}, of width {facts['width']:,}, with {_heads(facts)} and {facts['inner']:,} inner units",
         "vocabulary": f"{facts['vocabulary']:,} pieces",
         "longest text": f"{facts['longest']:,} tokens",
         "fills masks": "yes" if facts["fills_masks"] else "no, it has no head for that",
@@ -305,6 +306,12 @@ def described(facts: dict[str, Any]) -> str:
         **({"attachments": ", ".join(facts["attachments"])} if facts["attachments"] else {}),
     }
     return "\n".join([click.style(facts["model"], bold=True), *(f"  {name:13} {value}" for name, value in rows.items())])
+
+
+def _heads(facts: dict[str, Any]) -> str:
+    """How many; of what width where that is not the usual one, because others were pruned."""
+    usual = facts["heads"] * facts["head_width"] == facts["width"]
+    return f"{facts['heads']} heads" + ("" if usual else f" of {facts['head_width']}")
 
 
 def _vectors(recipe: Recipe, config: Config) -> dict[str, Any]:

@@ -107,7 +107,7 @@ class Portable:
         scores = graph.node("Mul", graph.node("MatMul", query, key), graph.number(self._config.head_width**-0.5))
         shares = graph.node("Softmax", graph.node("Add", scores, self._unseen), axis=-1)
         read = graph.node("Transpose", graph.node("MatMul", shares, value), perm=[0, 2, 1, 3])
-        return graph.node("Reshape", read, graph.constant([-1, self._config.width]))
+        return graph.node("Reshape", read, graph.constant([-1, self._config.attended]))
 
     def add(self, name: str, x: str, read: str) -> str:
         """By an addition and a normalisation."""
@@ -125,7 +125,7 @@ class Fused:
 
     def __init__(self, graph: Graph, config: Config, lowest: float) -> None:
         self._graph, self._config, self._lowest = graph, config, lowest
-        self._rows = graph.node("Concat", graph.node("Shape", "input_ids"), graph.constant([config.width]), axis=0)
+        self._rows = graph.node("Concat", graph.node("Shape", "input_ids"), graph.constant([config.attended]), axis=0)
         self._seen = graph.node("Cast", "attention_mask", to=TensorProto.INT32)
 
     def attend(self, query: str, key: str, value: str) -> str:
@@ -134,7 +134,7 @@ class Fused:
         rows = (graph.node("Reshape", of, self._rows) for of in (query, key, value))
         settings = {"num_heads": self._config.heads, "mask_filter_value": self._lowest}
         read = graph.node("MultiHeadAttention", *rows, "", self._seen, domain=MICROSOFT, **settings)
-        return graph.node("Reshape", read, graph.constant([-1, self._config.width]))
+        return graph.node("Reshape", read, graph.constant([-1, self._config.attended]))
 
     def add(self, name: str, x: str, read: str) -> str:
         """By SkipLayerNormalization."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from xlmr.checkpoint import Checkpoint, saving
 from xlmr.checkpoint.folder import WEIGHTS
+from xlmr.errors import BadInput
 from xlmr.export import answers, beside
 from xlmr.export.answers import ENCODER, Task
 from xlmr.export.options import Safetensors
@@ -14,6 +15,11 @@ from xlmr.export.parity import Asked, Made
 
 def write(of: Checkpoint, folder: Path, options: Safetensors) -> Made:
     """The checkpoint anew, with the head of the task."""
+    if of.config.head_dim is not None:
+        raise BadInput(
+            f"{of.folder}: its heads were pruned, and Hugging Face's config for XLM-R has no place for a head's width, so that "
+            "transformers refuses the weights; use the folder as it is, or export onnx, pytorch, jax or tensorflow"
+        )
     task = answers.find(of, options.task)
     if options.server == "tei":
         beside.check_pool(of, task)

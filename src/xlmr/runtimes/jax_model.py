@@ -127,7 +127,7 @@ def block(params: Params, x: Array, unseen: Array, heads: int, epsilon: float) -
 
 
 def attend(params: Params, x: Array, unseen: Array, heads: int) -> Array:
-    """What each token reads from the tokens of its row, `[batch, tokens, width]`; `unseen` is added to the scores of padding."""
+    """What each token reads from its row, `[batch, tokens, heads x head width]`; `unseen` is added to the scores of padding."""
     batch, tokens, _ = x.shape
     query, key, value = (linear(params[name], x).reshape(batch, tokens, heads, -1) for name in ("query", "key", "value"))
     scores = jnp.einsum("bqhd,bkhd->bhqk", query, key) * query.shape[-1] ** -0.5

@@ -147,7 +147,7 @@ def block(graph: Graph, config: Config, batch: Batch, name: str, x: str, wanted:
 
 
 def attend(graph: Graph, config: Config, batch: Batch, name: str, x: str) -> str:
-    """What each place reads from its row of the batch, `[batch x tokens, width]`."""
+    """What each place reads from its row of the batch, `[batch x tokens, heads x head width]`."""
     query, key, value = (
         graph.node("Transpose", graph.node("Reshape", graph.rows(linear(graph, f"{name}.{part}", x), batch.token), batch.split), perm=axes)
         for part, axes in (("query", [0, 2, 1, 3]), ("key", [0, 2, 3, 1]), ("value", [0, 2, 1, 3]))
@@ -156,7 +156,7 @@ def attend(graph: Graph, config: Config, batch: Batch, name: str, x: str) -> str
     scores = graph.node("Mul", graph.node("MatMul", query, key), scale)  # batch heads tokens tokens
     shares = graph.node("Softmax", graph.node("Add", scores, batch.unseen), axis=-1)
     read = graph.node("Transpose", graph.node("MatMul", shares, value), perm=[0, 2, 1, 3])
-    return graph.node("Reshape", read, graph.constant([-1, config.width]))
+    return graph.node("Reshape", read, graph.constant([-1, config.attended]))
 
 
 def linear(graph: Graph, name: str, x: str) -> str:

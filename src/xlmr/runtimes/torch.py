@@ -260,8 +260,8 @@ class Layer(nn.Module):
         self.heads = config.heads
         self.attention_dropout = config.attention_dropout
         width, inner = config.width, config.inner
-        self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
-        self.attention_out = nn.Linear(width, width)
+        self.query, self.key, self.value = (nn.Linear(width, config.attended) for _ in range(3))
+        self.attention_out = nn.Linear(config.attended, width)
         self.attention_norm = nn.LayerNorm(width, config.norm_epsilon)
         self.grow = nn.Linear(width, inner)
         self.shrink = nn.Linear(inner, width)
@@ -275,14 +275,17 @@ class Layer(nn.Module):
         return normed
 
     def attend(self, x: Tensor, buckets: Sequence[Bucket]) -> Tensor:
-        """What each token reads from the tokens of its own sequence, `[tokens, width]`."""
+        """What each token reads from the tokens of its own sequence, `[tokens, heads x head width]`."""
         qkv = self._qkv(x)
         inside = qkv.split([bucket.size for bucket in buckets])
         read = [self._attend_bucket(of, bucket) for of, bucket in zip(inside, buckets, strict=True)]
-        return torch.cat(read) if read else qkv[:, : x.shape[1]]  # of no tokens too every weight has a gradient, which processes wait for
+        return (
+            torch.cat(read) if read else qkv[:, : qkv.shape[1] // 3]
+        )  # of no tokens too every weight has a gradient, which processes wait for
 
     def _qkv(self, x: Tensor) -> Tensor:
-        """Query, key and value side by side, `[tokens, 3 x width]`: in one product, unless one of them has become more than a matrix."""
+        """Query, key and value side by side, `[tokens, 3 x heads x head width]`: in one product, unless one has become more than a
+        matrix."""
         parts = (self.query, self.key, self.value)
         if any(type(part) is not nn.Linear for part in parts):  # an adapter
             return torch.cat([part(x) for part in parts], -1)

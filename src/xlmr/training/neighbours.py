@@ -80,7 +80,7 @@ def offsets(config: Config) -> tuple[int | None, ...]:
 
 def columns(config: Config, wanted: int) -> int:
     """How many of the table's last columns can be the positions': as many as wanted, but no more than a head has; always even."""
-    return min(wanted, config.width // config.heads, config.width // 4) // 2 * 2
+    return min(wanted, config.head_width, config.width // 4) // 2 * 2
 
 
 @torch.no_grad()
@@ -92,7 +92,7 @@ def wire(encoder: Encoder, wanted: int, ids: np.ndarray) -> Tensor:
     """
     kept = columns(encoder.config, wanted)
     if not kept:
-        raise BadRecipe(f"[neighbours] positions is {wanted} and a head {encoder.config.width // encoder.config.heads} wide; "
+        raise BadRecipe(f"[neighbours] positions is {wanted} and a head {encoder.config.head_width} wide; "
                         "both must be 2 or more, and the width 8, or [neighbours] steps 0")  # fmt: skip
     angles = torch.linspace(0.5, kept / 2 - 0.5, kept // 2) / (kept / 2) * pi * (1 + JITTER * torch.randn(kept // 2))
     _place(encoder, angles)
@@ -130,7 +130,7 @@ def look(encoder: Encoder, angles: Tensor, ids: np.ndarray) -> None:
     of the text.
     """
     first, config, count = _layers(encoder)[0], encoder.config, len(angles)
-    size = config.width // config.heads
+    size = config.head_width
     places = torch.from_numpy(np.arange(len(ids)) % config.longest + config.pad_id + 1)
     squares = encoder.embeddings(torch.from_numpy(ids), places)[:, -2 * count :].square().sum(1)
     scale = sqrt(PEAK * sqrt(size) / float(squares.quantile(LOUDER)))
@@ -172,7 +172,7 @@ def sentences(encoder: Encoder, lines: Lines, pieces: Pieces) -> Tensor:
 def _states(encoder: Encoder, lines: Lines, picks: np.ndarray, read: Tensor, own: Tensor) -> Tensor:
     """The model's states at the picks, `[picks, width]`: there stands `own` `[picks, width]`, elsewhere `read` `[tokens, width]`."""
     first = _layers(encoder)[0]
-    size = encoder.config.width // encoder.config.heads
+    size = encoder.config.head_width
     values, inside = first.value(read).split(size, 1), first.value(own).split(size, 1)
     parts = [_at(values[head], lines, picks, offset) if offset is not None else _mean(values[head], lines, picks, inside[head])
              for head, offset in enumerate(offsets(encoder.config))]  # fmt: skip

@@ -54,7 +54,7 @@ def layer(name: str, x: Array, unseen: Array) -> Array:
     query, key, value = (part.reshape(*x.shape[:2], heads, -1).swapaxes(1, 2) for part in parts)
     scores = query @ key.swapaxes(2, 3) / np.float32(query.shape[-1] ** 0.5) + unseen
     shares = np.exp(scores - scores.max(-1, keepdims=True))
-    read = (shares / shares.sum(-1, keepdims=True) @ value).swapaxes(1, 2).reshape(x.shape)
+    read = (shares / shares.sum(-1, keepdims=True) @ value).swapaxes(1, 2).reshape(*x.shape[:2], -1)
     x = norm(f"{name}.attention.output.LayerNorm", x + linear(f"{name}.attention.output.dense", read))
     grown = gelu(linear(f"{name}.intermediate.dense", x))
     return norm(f"{name}.output.LayerNorm", x + linear(f"{name}.output.dense", grown))
