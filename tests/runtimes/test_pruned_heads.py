@@ -75,7 +75,7 @@ def test_transformers_refuses_the_model(both: list[Path]) -> None:
     """Its config has no place for a head's width; what it must not do is answer, wrongly."""
     transformers = pytest.importorskip("transformers")
     for kind in (transformers.AutoModel, transformers.AutoModelForMaskedLM):
-        with pytest.raises((RuntimeError, ValueError), match="ignore_mismatched_sizes|not a multiple"):
+        with pytest.raises((RuntimeError, ValueError), match=r"ignore_mismatched_sizes|not a multiple"):
             kind.from_pretrained(both[0])
 
 
