@@ -29,6 +29,7 @@ def compress() -> None:
       xlmr compress quantize --output small-int8
       xlmr compress quantize --model my-tagger --mode fp16 --dev de=dev.conll --output my-tagger-fp16
       xlmr compress trim --languages en,de --output small-en-de
+      xlmr compress prune --inner 768 --output small-768
       xlmr compress distil --layers 2 --data texts.tsv --output small-2
     """
 
@@ -202,6 +203,49 @@ def distil(output: Path, state: Path | None, resume: bool, **chosen: Any) -> Non
             note(f"stopped; the same command with --resume goes on from {place}")
         raise
     recovering.forget(place)
+
+
+@compress.command()
+@click.option("--heads", type=click.IntRange(1), metavar="N", help="Keep N attention heads in every layer.")
+@click.option("--inner", type=click.IntRange(1), metavar="N", help="Keep N inner units in every layer.")
+@click.option("--layers", type=click.IntRange(1), metavar="N", help="Keep N layers.")
+@click.option("--no-refit", is_flag=True, help="Leave what is kept as it was, so that it makes up for nothing.")
+@click.option("--magnitude", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="SHARE",
+              help="Set that share of the weights to zero, in each row of a matrix the smallest. Only packing gains by it.")  # fmt: skip
+@click.option("--pattern", type=click.Choice(["2:4"]), help="Set two of every four weights to zero. Only kernels for that gain by it.")
+@click.option("--with-embeddings", is_flag=True, help="With --magnitude or --pattern: weights of the word embeddings too.")
+@click.option("--data", "-d", "texts", multiple=True, metavar="DATA",
+              help="Texts by which parts are weighed: FILE or LANG=FILE, a text on each line or in a column `text`. Again for more.  "
+                   "[default: 48 languages inside]")  # fmt: skip
+@click.option("--recover", type=click.IntRange(0), default=0, metavar="STEPS",
+              help="Then let the whole model teach it, by the texts of --data, so many steps. The options below are of that.")  # fmt: skip
+@teaching
+@shared
+def prune(output: Path, recover: int, state: Path | None, resume: bool, **chosen: Any) -> None:
+    """Leave out heads, inner units or layers; or set single weights to zero.
+
+    --heads, --inner and --layers make tensors smaller, and the model faster. What matters least, as measured on texts, goes, and what is
+    kept is refitted to do without it. A model of fewer heads is for xlmr and what it exports: transformers refuses it.
+
+    --magnitude and --pattern leave the tensors as large as they were: the file packs better, and kernels for sparse matrices may be faster,
+    which xlmr's runtimes do not have. --recover needs the extra `train`.
+
+    \b
+    Examples:
+      xlmr compress prune --inner 768 --output small-768
+      xlmr compress prune --model my-tagger --layers 8 --heads 10 --data de=texts.txt.xz --output my-tagger-8
+      xlmr compress prune --layers 3 --data de=de.txt --data fr=fr.txt --recover 1000 --output small-3
+      xlmr compress prune --pattern 2:4 --output small-sparse
+    """
+    from xlmr.compression import pruning, recovering
+
+    place = state or output.with_name(f"{output.name}.run")
+    taught = {field.name: chosen.pop(field.name) for field in fields(recovering.Recovery) if field.name in chosen}
+    own = {field.name: chosen.pop(field.name) for field in fields(pruning.Prune) if field.name in chosen}
+    recovery = recovering.Recovery(steps=recover, state=place, resume=resume, **taught) if recover else None
+    run(pruning.prune, pruning.Prune(**own, recover=recovery), output=output, **chosen)
+    if recovery:
+        recovering.forget(place)
 
 
 def run(

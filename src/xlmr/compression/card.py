@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from xlmr import config as configs
 from xlmr import files
-from xlmr.checkpoint.folder import WEIGHTS
+from xlmr.checkpoint.folder import CONFIG, WEIGHTS
 from xlmr.compression import chain, table
 from xlmr.compression.comparison import Comparison
 from xlmr.errors import BadCheckpoint
@@ -42,6 +43,8 @@ def earlier(folder: Path) -> str:
 def loads(new: Path) -> list[str]:
     """What loads a model's folder, and what does not."""
     if (new / WEIGHTS).exists():
+        if configs.read(new / CONFIG).head_dim is not None:
+            return [f"its heads were pruned ({CONFIG}: head_dim): xlmr loads it; transformers does not know that key, and refuses it"]
         return [f"its weights are floats in {WEIGHTS}, by Hugging Face's names: xlmr loads it, and so does transformers"]
     return [f"its weights are quantized and not in {WEIGHTS}: xlmr loads it; transformers and what builds on it do not, and say so"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from xlmr import tensors
-from xlmr.checkpoint.attachments import Attachment
 from xlmr.compression import arithmetic, distilling, importance
 from xlmr.compression.arithmetic import Rows
 from xlmr.compression.importance import Choice
@@ -21,8 +19,6 @@ TRIED = 1_024
 """Tokens by which layers are weighed: each layer is tried, and all above it run again."""
 OUTGOING = {"heads": "attention_out", "inner": "shrink"}
 """What takes the parts along an axis to the states."""
-READING_STATES = ("calibration", "languages")
-"""Attachments that may be fitted to a layer's states: `layer` of their facts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +39,7 @@ def shrink(parts: Parts, rows: Sequence[Sequence[int]], wanted: Narrow, step: St
     facts: dict[str, Any] = {"texts": len(rows), "tokens": sum(map(len, rows))}
     if wanted.layers is not None:
         kept = importance.layers(parts.weights, parts.config, _some(rows), wanted.layers, step)
-        parts = without_layers(parts, kept)
+        parts = distilling.shallower(parts, kept)
         facts["layers"] = kept
     if wanted.heads is not None or wanted.inner is not None:
         parts, found = narrow(parts, arithmetic.lay(rows), wanted, step)
@@ -54,19 +50,6 @@ def shrink(parts: Parts, rows: Sequence[Sequence[int]], wanted: Narrow, step: St
 def _some(rows: Sequence[Sequence[int]]) -> Rows:
     """Evenly of all, as many as layers are tried with."""
     return arithmetic.lay(rows[:: max(1, sum(map(len, rows)) // TRIED)])
-
-
-def without_layers(parts: Parts, kept: Sequence[int]) -> Parts:
-    """The parts with these layers alone, in their order."""
-    attached = {name: _moved(of, kept) if name in READING_STATES else of for name, of in parts.attachments.items()}
-    return replace(distilling.shallower(parts, kept), attachments=attached)
-
-
-def _moved(of: Attachment, kept: Sequence[int]) -> Attachment:
-    """What was fitted to the states after a layer, told how many of the layers up to there are left."""
-    if "layer" not in of.facts:
-        return of
-    return replace(of, facts={**of.facts, "layer": bisect_left(kept, of.facts["layer"])})
 
 
 def narrow(parts: Parts, rows: Rows, wanted: Narrow, step: Step) -> tuple[Parts, dict[str, Any]]:

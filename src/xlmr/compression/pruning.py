@@ -6,15 +6,15 @@ Every layer keeps as many heads and inner units as any other, so that one config
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import zip_longest
+from dataclasses import dataclass, replace
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
 from xlmr import tokenizer
-from xlmr.compression import narrowing, probe, recovering, sparsity
-from xlmr.compression.narrowing import READING_STATES, Narrow
-from xlmr.compression.parts import Parts, Step, put
+from xlmr.compression import narrowing, probe, recovering, refitting, sparsity
+from xlmr.compression.narrowing import Narrow
+from xlmr.compression.parts import Parts, Step
 from xlmr.compression.recovering import Recovery
 from xlmr.errors import BadInput
 from xlmr.examples import read_unlabelled
@@ -23,6 +23,8 @@ TOKENS = 8_192
 """Of the texts by which parts are weighed, at most …"""
 LONGEST = 128
 """… each cut to so many."""
+LINES, OF_EACH = 100_000, 500
+"""Lines of a file that are looked at, and texts of a language that are held, at most."""
 MASKED = 7
 """Every so many pieces one is masked, so that parts are weighed at masks too."""
 SIZES = {"heads": "heads in every layer", "inner": "inner units in every layer", "layers": "layers"}
@@ -43,14 +45,14 @@ class Prune:
     """The share of the weights of each matrix that become zero."""
     pattern: str | None = None
     """`2:4`: two of every four weights become zero."""
-    embeddings: bool = False
+    with_embeddings: bool = False
     """Whether weights of the word embeddings become zero too."""
-    refit: bool = True
-    """Whether what is left takes over, by least squares, what it can of what went."""
+    no_refit: bool = False
+    """Else what is left takes over, by least squares, what it can of what went."""
     texts: tuple[str, ...] = ()
     """`FILE` or `LANG=FILE`, by which parts are weighed and the model is taught; without any, the sentences of `probe`."""
-    recover: Recovery = field(default_factory=lambda: Recovery(steps=0))
-    """How the model is taught by what it was, after; not at all with 0 steps."""
+    recover: Recovery | None = None
+    """How the model is taught by what it was, after; None: it is not."""
 
     def __post_init__(self) -> None:
         for name in SIZES:
@@ -65,10 +67,12 @@ class Prune:
             raise BadInput("magnitude and pattern both say which weights become zero; wanted one of them")
         if not (self.shrinks or self.thins):
             raise BadInput("nothing is to be pruned; wanted heads, inner, layers, magnitude or pattern")
-        if self.embeddings and not self.thins:
-            raise BadInput("embeddings was asked for, which is of magnitude and pattern; the embeddings have no heads or inner units")
-        if self.recover.steps and not self.texts:
+        if self.with_embeddings and not self.thins:
+            raise BadInput("with_embeddings was asked for, which is of magnitude and pattern; the embeddings have no heads or inner units")
+        if self.recover is not None and not self.texts:
             raise BadInput("a model is taught by texts, and there are none; name some with --data FILE or --data LANG=FILE")
+        if self.recover is not None and self.recover.embeddings and self.with_embeddings:
+            raise BadInput("zeros of the embeddings would not stay zero while these learn; leave out with_embeddings, or their rate 0")
 
     @property
     def shrinks(self) -> bool:
@@ -89,19 +93,23 @@ def prune(parts: Parts, new: Path, options: Prune, step: Step) -> dict[str, Any]
     """
     check(parts, options)
     teacher, facts = parts.source, dict[str, Any]()
-    if options.recover.steps:
+    if options.recover is not None:
         recovering.check(parts, teacher, options.texts)
+    step("reading texts")
+    texts = _texts(parts, options.texts)
     if options.shrinks:
-        wanted = Narrow(options.heads, options.inner, options.layers, options.refit)
-        parts, facts = narrowing.shrink(parts, _rows(parts, options.texts), wanted, step)
+        wanted = Narrow(options.heads, options.inner, options.layers, refit=not options.no_refit)
+        parts, facts = narrowing.shrink(parts, [*_masked(parts, texts)], wanted, step)
     if options.thins:
-        parts = replace(parts, weights=sparsity.Thinned(parts.weights, options.magnitude, embeddings=options.embeddings))
+        parts = replace(parts, weights=sparsity.Thinned(parts.weights, options.magnitude, embeddings=options.with_embeddings))
         facts |= {"zeros": options.pattern or options.magnitude}
-    if options.recover.steps:
-        parts, facts["recovery"] = recovering.recover(parts, teacher, options.texts, options.recover, step)
-    step("writing weights")
-    put(parts, new)
-    return {**facts, "notes": notes(parts, options)}
+    if options.recover is not None:
+        found = recovering.recover(parts, teacher, options.texts, options.recover, step)
+        parts, texts = found.parts, [*found.heldout] or texts
+        facts["recovery"] = found.facts
+    step("writing the model")
+    fitted = refitting.write(parts, teacher, new, texts)
+    return {**facts, "attachments": fitted, "notes": [*notes(options), *refitting.notes(fitted)]}
 
 
 def check(parts: Parts, options: Prune) -> None:
@@ -117,16 +125,14 @@ def check(parts: Parts, options: Prune) -> None:
             f"{where}: the model is {config.width} wide, its heads {config.head_width}, with {inner} inner units; {options.pattern} wants "
             f"multiples of {sparsity.FOUR}"
         )
-    if options.thins and not options.shrinks and sparsity.is_done(parts.weights, options.magnitude, embeddings=options.embeddings):
+    if options.thins and not options.shrinks and sparsity.is_done(parts.weights, options.magnitude, embeddings=options.with_embeddings):
         done = f"are zero by {options.pattern}" if options.pattern else f"are zero, a share of {options.magnitude:g} or more,"
         raise BadInput(f"{where}: weights {done} already, so nothing would be pruned")
 
 
-def notes(parts: Parts, options: Prune) -> list[str]:
+def notes(options: Prune) -> list[str]:
     """What its user should know."""
     found = []
-    if parts.config.head_dim is not None:
-        found.append("heads were pruned: config.json says head_dim, which transformers does not know for XLM-R; it refuses these weights")
     if options.thins:
         found.append(
             "single weights are zero: only packing and kernels for sparse matrices gain by that; in xlmr's runtimes the model takes as "
@@ -134,36 +140,50 @@ def notes(parts: Parts, options: Prune) -> list[str]:
         )
     if options.shrinks and not options.texts:
         found.append("parts were weighed on the sentences that come with xlmr, on which models are compared too, unless others are named")
-    fitted = [name for name in READING_STATES if name in parts.attachments and parts.attachments[name].facts.get("layer")]
-    if fitted and options.shrinks:
-        found.append(f"{', '.join(fitted)}: fitted to the states before pruning, and carried over; `xlmr fit` fits anew")
     return found
 
 
 # -- texts --
 
 
-def _rows(parts: Parts, sources: Sequence[str]) -> list[list[int]]:
-    """Texts by which parts are weighed, as rows of ids; of each source, or language, as many."""
-    config, pieces = parts.config, tokenizer.open(parts.source.folder)
-    longest = min(LONGEST, config.longest)
-    found, tokens = list[list[int]](), 0
-    for text in _texts(sources):
-        row = list(pieces.encode(text, longest=longest).ids)
-        for place in range(1 + len(found) % MASKED, len(row) - 1, MASKED):
-            row[place] = pieces.mask_id
-        found.append(row)
-        tokens += len(row)
+def _texts(parts: Parts, sources: Sequence[str]) -> list[str]:
+    """Texts of some thousand tokens, of each source, or language, as many."""
+    pieces, longest = tokenizer.open(parts.source.folder), _longest(parts)
+    found, tokens = list[str](), 0
+    for text in _in_turn(sources):
+        found.append(text)
+        tokens += len(pieces.encode(text, longest=longest).ids)
         if tokens >= TOKENS:
             break
     return found
 
 
-def _texts(sources: Sequence[str]) -> Iterator[str]:
-    """One of each source, or language, after another."""
-    if sources:
-        streams: list[Iterator[str]] = [(of.text for of in read_unlabelled(source)) for source in sources]
-    else:
-        streams = [iter(texts) for texts in probe.builtin().values()]
-    for texts in zip_longest(*streams):
+def _in_turn(sources: Sequence[str]) -> Iterator[str]:
+    """One of each language of each source after another."""
+    languages = [*probe.builtin().values()] if not sources else [of for source in sources for of in _by_language(source)]
+    for texts in zip_longest(*languages):
         yield from (text for text in texts if text is not None)
+
+
+def _by_language(source: str) -> list[list[str]]:
+    """The first texts of each language there is among the first lines of a file."""
+    found: dict[str, list[str]] = {}
+    for of in islice(read_unlabelled(source), LINES):
+        texts = found.setdefault(of.language, [])
+        if len(texts) < OF_EACH:
+            texts.append(of.text)
+    return [*found.values()]
+
+
+def _masked(parts: Parts, texts: Sequence[str]) -> Iterator[list[int]]:
+    """The ids of each, with masks among them."""
+    pieces, longest = tokenizer.open(parts.source.folder), _longest(parts)
+    for number, text in enumerate(texts):
+        row = list(pieces.encode(text, longest=longest).ids)
+        for place in range(1 + number % MASKED, len(row) - 1, MASKED):
+            row[place] = pieces.mask_id
+        yield row
+
+
+def _longest(parts: Parts) -> int:
+    return min(LONGEST, parts.config.longest)
