@@ -168,3 +168,23 @@ def test_every_step_is_kept(run, tiny: Path, tmp_path: Path) -> None:
     done = compress(run, tmp_path / "once", tmp_path / "twice")
     assert done.code == 1
     assert "was made by quantize with mode fp16 already" in done.err
+
+
+def test_a_pruned_model_says_what_was_kept(run, tiny: Path, tmp_path: Path) -> None:
+    asked = ("compress", "prune", "--model", tiny, "--sentences", 1, "--json", "--output", tmp_path / "out")
+    done = run(*asked, "--heads", 3, "--inner", 48)
+    (found,) = done.lines
+    assert valid("compress.json", found)
+    assert found["method"] == "prune"
+    assert [len(heads) for heads in found["facts"]["heads"]] == [3, 3]
+    assert any("transformers does not know that key, and refuses it" in note for note in found["notes"])
+    (info,) = run("info", "--json", "--model", tmp_path / "out").lines
+    assert (info["heads"], info["head_width"], info["inner"]) == (3, 8, 48)
+    assert "with 3 heads of 8 and 48 inner units" in run("info", "--model", tmp_path / "out").out
+
+
+def test_pruning_nothing_is_wrong_use(run, tiny: Path, tmp_path: Path) -> None:
+    done = run("compress", "prune", "--model", tiny, "--output", tmp_path / "out")
+    assert done.code != 0
+    assert "nothing is to be pruned" in done.err
+    assert not (tmp_path / "out").exists()

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY
 
 from xlmr import checkpoint, runtimes
 from xlmr.compression import arithmetic
+from xlmr.config import Config
 
+TINY = Config(vocabulary=500, width=32, layers=2, heads=4, inner=64, positions=66)
 TEXTS = [[0, 5, 77, 310, 8, 2], [0, 9, 499, 2], [0, 2]]
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY
 
 import xlmr
 from xlmr import checkpoint, export, runtimes
@@ -19,13 +18,15 @@ from xlmr.compression.narrowing import Narrow
 from xlmr.compression.parts import put, take
 from xlmr.compression.pruning import Prune, prune
 from xlmr.compression.recovering import Recovery
+from xlmr.config import Config
 from xlmr.errors import BadInput
 
 IDS = np.array([[0, 5, 77, 310, 8, 2], [0, 9, 499, 2, 1, 1]])
 PICKS = np.array([[0, 2], [1, 2]])
 ROWS = [[0, *range(5 + 9 * i, 5 + 9 * i + 12), 2] for i in range(40)]
 FRAMEWORK = {"onnx": "onnxruntime", "torch": "torch", "jax": "jax", "tensorflow": "tensorflow"}
-BIG = replace(TINY, layers=3, heads=4, inner=64)
+TINY = Config(vocabulary=500, width=32, layers=2, heads=4, inner=64, positions=66)
+BIG = replace(TINY, layers=3)
 
 
 def pruned(model: Path | None, new: Path, **options) -> Checkpoint:
@@ -199,10 +200,13 @@ def test_widths_that_are_no_fours_are_refused(make_checkpoint: Callable[..., Pat
 @pytest.mark.parametrize(
     ("target", "options", "needs"),
     [
-        ("onnx", {}, "onnx"), ("onnx", {"fused": True}, "onnx"), pytest.param("pytorch", {}, "torch", marks=pytest.mark.slow), ("jax", {"stablehlo": True}, "jax"),
-        ("tensorflow", {}, "tensorflow"),
+        ("onnx", {}, "onnx"),
+        ("onnx", {"fused": True}, "onnx"),
+        pytest.param("pytorch", {}, "torch", marks=pytest.mark.slow),
+        pytest.param("jax", {"stablehlo": True}, "jax", marks=pytest.mark.slow),
+        pytest.param("tensorflow", {}, "tensorflow", marks=pytest.mark.slow),
     ],
-)  # fmt: skip
+)
 def test_a_model_of_fewer_heads_is_exported(target: str, options: dict, needs: str, tiny: Path, tmp_path: Path) -> None:
     if find_spec(needs) is None:
         pytest.skip(f"needs {needs}")

@@ -10,9 +10,8 @@ from hypothesis.extra import numpy as arrays
 
 from xlmr.compression import sparsity
 
-MATRICES = arrays.arrays(
-    np.float32, st.tuples(st.integers(1, 6), st.integers(1, 6).map(lambda n: 4 * n)), elements=st.floats(-9, 9, width=32)
-)
+SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 6).map(lambda n: 4 * n))
+MATRICES = arrays.arrays(np.float32, SHAPES, elements=st.floats(-9, 9, width=32))
 
 
 @given(MATRICES, st.floats(0.01, 0.99))
