@@ -13,7 +13,7 @@ import pytest
 import xlmr
 from xlmr import checkpoint, export, runtimes
 from xlmr.checkpoint import Checkpoint, attachments
-from xlmr.compression import importance, narrowing
+from xlmr.compression import importance, narrowing, probe
 from xlmr.compression.narrowing import Narrow
 from xlmr.compression.parts import put, take
 from xlmr.compression.pruning import Prune, prune
@@ -93,7 +93,9 @@ def test_not_refitted_columns_are_the_models_own(make_checkpoint: Callable[..., 
 
 
 def test_the_model_inside_keeps_its_attachments_and_answers(tmp_path: Path) -> None:
-    made = pruned(None, tmp_path / "new", inner=960)
+    file = tmp_path / "texts.tsv"
+    file.write_text("lang\ttext\n" + "".join(f"{code}\t{text}\n" for code, texts in probe.builtin(1).items() for text in texts), "utf-8")
+    made = pruned(None, tmp_path / "new", inner=960, texts=(str(file),))
     assert attachments.names(made.folder) == attachments.names(checkpoint.open().folder)
     assert made.stored["embeddings.words.weight"].dtype == "float16"
     before, after = xlmr.load(), xlmr.load(tmp_path / "new")
