@@ -95,8 +95,8 @@ def layers(weights: Mapping[str, np.ndarray], config: Config, rows: Rows, keep: 
     wanted = _through(weights, config, left, arithmetic.embed(weights, config, rows), rows)
     while len(left) > keep:
         x, changes = arithmetic.embed(weights, config, rows), []
+        step(f"trying without each of {len(left)} layers")
         for place, layer in enumerate(left):
-            step(f"trying without layer {layer}, of {len(left)} that are left")
             found = _through(weights, config, left[place + 1 :], x, rows)
             changes.append(float(np.square(found - wanted).sum()))
             x = arithmetic.block(weights, config, layer, x, rows)
