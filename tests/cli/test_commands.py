@@ -218,7 +218,7 @@ def test_info_tells_what_a_model_is(run, tiny):
     assert facts | {"parameters": 0, "bytes": 0} == {
         "model": str(tiny), "folder": str(tiny), "parameters": 0, "bytes": 0, "types": ["float32"], "vocabulary": 500,
         "width": 32, "layers": 2, "heads": 4, "head_width": 8, "inner": 64,
-            "longest": 64, "fills_masks": True, "head": None, "attachments": [],
+        "longest": 64, "fills_masks": True, "head": None, "attachments": [],
         "vectors": {"size": 32, "steps": ["mean"], "prompts": [], "longest": None, "unknown": None},
     }  # fmt: skip
     assert facts["bytes"] == 4 * facts["parameters"]
