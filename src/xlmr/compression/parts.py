@@ -13,7 +13,9 @@ from xlmr import checkpoint, tokenizer
 from xlmr.checkpoint import Checkpoint, SavedHead, attachments, floats, folder, saving, sentences
 from xlmr.checkpoint.attachments import Attachment
 from xlmr.checkpoint.folder import BLOCK, TOKENIZER, WEIGHTS
+from xlmr.checkpoint.integers import Quantized
 from xlmr.config import Config
+from xlmr.errors import BadInput
 
 FIT = "xlmr fit"
 
@@ -73,7 +75,9 @@ class Read(Mapping[str, np.ndarray]):
 
 
 def take(of: Checkpoint) -> Parts:
-    """A checkpoint, taken apart. Raises BadCheckpoint where an attachment is broken or of another encoder."""
+    """A checkpoint, taken apart. Raises BadInput where it is quantized, BadCheckpoint where an attachment is broken."""
+    if any(isinstance(held, Quantized) for held in of.stored.values()):
+        raise BadInput(f"{of.folder}: is quantized, which comes last; compress the model that it was made of, and quantize that")
     head = None
     if of.task:
         head = SavedHead(of.task.architecture, of.task.labels, checkpoint.head_weights(of), of.config.problem)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from xlmr import tokenizer
-from xlmr.compression import narrowing, probe, recovering, refitting, sparsity
+from xlmr.compression import calibration, narrowing, recovering, refitting, sparsity
 from xlmr.compression.narrowing import Narrow
 from xlmr.compression.parts import Parts, Step
 from xlmr.compression.recovering import Recovery
@@ -138,8 +138,6 @@ def notes(options: Prune) -> list[str]:
             "single weights are zero: only packing and kernels for sparse matrices gain by that; in xlmr's runtimes the model takes as "
             "much memory and time as before"
         )
-    if options.shrinks and not options.texts:
-        found.append("parts were weighed on the sentences that come with xlmr, on which models are compared too, unless others are named")
     return found
 
 
@@ -160,7 +158,7 @@ def _texts(parts: Parts, sources: Sequence[str]) -> list[str]:
 
 def _in_turn(sources: Sequence[str]) -> Iterator[str]:
     """One of each language of each source after another."""
-    languages = [*probe.builtin().values()] if not sources else [of for source in sources for of in _by_language(source)]
+    languages = [*calibration.builtin().values()] if not sources else [of for source in sources for of in _by_language(source)]
     for texts in zip_longest(*languages):
         yield from (text for text in texts if text is not None)
 

@@ -54,7 +54,7 @@ class Quantize:
     """Of `ROUNDINGS`."""
     calibration: str = "percentile"
     """How fixed scales are found: a key of `ranges.CALIBRATIONS`. For `static` alone."""
-    texts: Texts | None = None
+    calibrate: Texts | None = None
     """To calibrate on; None: `calibration.builtin`, of a model for some languages alone theirs."""
 
     def __post_init__(self) -> None:
@@ -73,11 +73,9 @@ class Quantize:
 def quantize(parts_: Parts, new: Path, options: Quantize, step: Step) -> dict[str, Any]:
     """Write the model with weights in fewer bits.
 
-    Raises BadInput where it was quantized already, or there is no text to calibrate on; BadCheckpoint where a number is not finite.
+    Raises BadInput where it was made so already, or there is no text to calibrate on; BadCheckpoint where a number is not finite.
     """
     chain.refuse_again(parts_, "quantize", mode=options.mode)
-    if any(isinstance(held, Quantized) for held in parts_.source.stored.values()):
-        raise BadInput(f"{parts_.source.folder}: is quantized already; quantize the model that it was made of")
     if options.mode == FLOAT16:
         step("writing weights in float16")
         parts.put(replace(parts_, dtype="float16"), new)
@@ -87,7 +85,7 @@ def quantize(parts_: Parts, new: Path, options: Quantize, step: Step) -> dict[st
 
 def _integers(of: Parts, new: Path, options: Quantize, step: Step) -> dict[str, Any]:
     pieces = tokenizer.open(of.source.folder)
-    texts = options.texts or probe.among(calibration.builtin(), chain.languages(chain.read(of.source.folder)))
+    texts = options.calibrate or probe.among(calibration.builtin(), chain.languages(chain.read(of.source.folder)))
     inputs = Inputs(of.source, pieces, texts)
     plans = _plans(of, options, inputs)
     most = KEPT if options.keep_worst is None else options.keep_worst
