@@ -8,7 +8,6 @@ See README.md beside it. Linux only: memory is read from /proc.
 """
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile

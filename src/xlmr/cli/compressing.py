@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from xlmr.cli.options import SETTINGS, Command, among_in, json_option, labelled_in, source_options, with_options
 from xlmr.cli.terminal import note, say
+
+if TYPE_CHECKING:
+    from xlmr.compression.probe import Texts
 
 # As `xlmr.compression.quantizing` has them, whose import would cost every `--help` a quarter of a second.
 MODES = ("dynamic", "static", "weight-only", "fp16")
@@ -94,7 +97,7 @@ def teaching(command: Command) -> Command:
     "--keep-worst",
     type=click.IntRange(0),
     metavar="N",
-    help="So many matrices, those that lose most, stay in float16.  [default: 2; 0 tries none]",
+    help="So many matrices, those that lose most, stay in float16.  [default: 2, with --min-agreement as many as it takes; 0 tries none]",
 )
 @click.option(
     "--rounding",
@@ -132,8 +135,11 @@ def quantize(
     """
     from xlmr.compression import probe, quantizing
 
-    texts = probe.gathered(labelled_in(calibrate), None) if calibrate else None
-    options = quantizing.Quantize(mode, int(bits), keep_worst, rounding, calibration, texts)
+    own = probe.gathered(labelled_in(calibrate), None) if calibrate else None
+    wanted, asked = chosen["min_agreement"], asked_in(chosen["probe"], chosen["sentences"])
+    options = quantizing.Quantize(
+        mode, int(bits), keep_worst, rounding=rounding, calibration=calibration, calibrate=own, agreement=wanted, asked=asked
+    )
     run(quantizing.quantize, options, **chosen)
 
 
@@ -248,6 +254,13 @@ def prune(output: Path, recover: int, state: Path | None, resume: bool, **chosen
         recovering.forget(place)
 
 
+def asked_in(files: tuple[str, ...], sentences: int | None) -> Texts:
+    """The texts to compare on."""
+    from xlmr.compression import probe
+
+    return probe.gathered(labelled_in(files), sentences or probe.OWN) if files else probe.builtin(sentences)
+
+
 def run(
     change: Callable[..., dict[str, Any]],
     options: Any,
@@ -265,9 +278,7 @@ def run(
     """Compress by a method of `xlmr.compression`, with options of its own and those of `shared`, and print what was made."""
     from xlmr import compression
     from xlmr.cli import printing
-    from xlmr.compression import probe as probes
 
-    texts = probes.gathered(labelled_in(probe), sentences or probes.OWN) if probe else probes.builtin(sentences)
-    check = compression.Check(texts, dev, min_agreement)
+    check = compression.Check(asked_in(probe, sentences), dev, min_agreement)
     found = compression.run(model, output, change, options, check=check, revision=revision, force=force, step=note)
     say(printing.dumped(found.as_json()) if as_json else printing.compressed(found))

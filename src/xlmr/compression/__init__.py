@@ -36,7 +36,7 @@ Change = Callable[[Parts, Path, O, Step], dict[str, Any]]
 
 Two of them are read here: `languages`, where the model is for these alone from then on, and `notes`, what its user should know.
 """
-UNTOLD = (*PLACES, "calibrate")
+UNTOLD = (*PLACES, "calibrate", "asked")
 """Options that are not written down: where a run lies, and texts of a user's own."""
 PACKAGES = ("xlmr", "numpy", "onnxruntime", "torch")
 """Whose versions are written down."""

@@ -8,9 +8,10 @@ from math import isfinite, prod
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from xlmr import checkpoint, tokenizer
+from xlmr import checkpoint, runtimes, tokenizer
 from xlmr import encoder as encoders
 from xlmr.checkpoint import Checkpoint, Stored, attachments, sentences
+from xlmr.checkpoint.finetuned import Head
 from xlmr.checkpoint.folder import CONFIG
 from xlmr.compression import agreement, memory, probe, timing
 from xlmr.compression.agreement import Fillings, Shares, Sides, Vectors
@@ -171,6 +172,20 @@ def compare(
     seconds = timing.measure(sides, agreement.sentences(sides, texts), fills=fills, rounds=check.rounds, step=step)
     learnt, stored, whole = (Pair(*map(count, opened)) for count in (parameters, weights, size))
     return Comparison(learnt, stored, whole, resident, seconds, len(flat), tuple(texts), fillings, answers, vectors, raw, scores)
+
+
+def alike(before: Checkpoint, after: Checkpoint, texts: Texts) -> float:
+    """The one share of `Comparison.agreement`, of two checkpoints with the same tokenizer and what is attached to the first."""
+    pieces, recipe = tokenizer.open(before.folder), sentences.read(before.folder, before.config)
+    attached, head = attachments.Attachments(before), Head(before.task) if before.task else None
+    one, other = (Encoder(of.config, pieces, runtimes.start(of), recipe, attached, head) for of in (before, after))
+    sides = one, other
+    if before.has_mlm_head and (found := agreement.fillings(sides, texts)):
+        return found.top1.mean
+    if answers := agreement.said(sides, texts):
+        return answers[1].mean
+    vectors = agreement.vectors(sides, texts, raw=agreement.calibrated(sides))
+    return vectors.mean if vectors else 0.0
 
 
 def _scored(sides: Sides, examples: Sequence[Example], step: Step) -> Pair[Evaluated]:

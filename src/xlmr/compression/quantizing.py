@@ -25,7 +25,7 @@ from xlmr.checkpoint import Checkpoint, packing
 from xlmr.checkpoint.folder import QUANTIZED
 from xlmr.checkpoint.integers import BLOCK, Quantized, Rounding
 from xlmr.checkpoint.packing import Plan
-from xlmr.compression import calibration, chain, parts, probe, ranges, sensitivity
+from xlmr.compression import calibration, chain, comparison, parts, probe, ranges, sensitivity
 from xlmr.compression.inputs import Inputs
 from xlmr.compression.parts import Parts, Step
 from xlmr.compression.probe import Texts
@@ -50,6 +50,11 @@ class Quantize:
     """Of `BITS`; 4 with `weight-only` alone. Tables have 8."""
     keep_worst: int | None = None
     """How many of the matrices that lose most stay in float16. None: `KEPT`, and none of `fp16`."""
+    agreement: float | None = None
+    """With `keep_worst` None: keep as many as it takes to answer so much alike (`Comparison.agreement`), asked `asked`; twice as many at a
+    time."""
+    asked: Texts | None = None
+    """None: `probe.builtin`."""
     rounding: str = "gptq"
     """Of `ROUNDINGS`."""
     calibration: str = "percentile"
@@ -88,29 +93,46 @@ def _integers(of: Parts, new: Path, options: Quantize, step: Step) -> dict[str, 
     texts = options.calibrate or probe.among(calibration.builtin(), chain.languages(chain.read(of.source.folder)))
     inputs = Inputs(of.source, pieces, texts)
     plans = _plans(of, options, inputs)
-    most = KEPT if options.keep_worst is None else options.keep_worst
     linear = [name for name, plan in plans.items() if plan.layout != "rows"]
     parts.describe(of, new)
     lost: Mapping[str, float] = {}
+    kept: list[str] = []
     step(f"quantizing {len(plans)} matrices for what they read in {inputs.tokens:,} tokens")
-    if not most:
+    if options.keep_worst == 0:
         packing.write(new / QUANTIZED, of.config, of.weights, plans, of.head)
     else:
         with _aside(of, new) as whole:
             packing.write(whole / QUANTIZED, of.config, of.weights, plans, of.head)
             made = checkpoint.open(whole)
             lost = sensitivity.scan(of.source, made, linear, pieces, texts, step)
-            kept = [*lost][:most]
+            kept = _kept(of.source, made, [*lost], options, step)
             found = {name: replace(plan, rounding=packing.again(_held(made, name))) for name, plan in plans.items() if name not in kept}
             packing.write(new / QUANTIZED, of.config, of.weights, found, of.head)
     parts.attach(of, new)
     return {
         "dtype": f"int{options.bits}",
         "matrices": len(plans),
-        "kept": [*lost][:most],
+        "kept": kept,
         "lost": dict(lost),
         "calibration": {"tokens": inputs.tokens, "languages": [*texts]},
     }
+
+
+def _kept(of: Checkpoint, made: Checkpoint, worst: list[str], options: Quantize, step: Step) -> list[str]:
+    """Which of the matrices, the worst first, are to stay floats."""
+    count = KEPT if options.keep_worst is None else options.keep_worst
+    if options.keep_worst is not None or options.agreement is None:
+        return worst[:count]
+    texts = probe.among(options.asked or probe.builtin(), chain.languages(chain.read(of.folder)))
+    while (found := comparison.alike(of, _mixed(of, made, worst[:count]), texts)) < options.agreement and count < len(worst):
+        step(f"with {count} matrices kept {found:.4f} agree")
+        count *= 2
+    return worst[:count]
+
+
+def _mixed(of: Checkpoint, made: Checkpoint, kept: list[str]) -> Checkpoint:
+    """The quantized model with some matrices as they were."""
+    return replace(of, stored={**made.stored, **{name: of.stored[name] for name in kept}})
 
 
 def _plans(of: Parts, options: Quantize, inputs: Inputs) -> dict[str, Plan]:
