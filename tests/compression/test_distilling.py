@@ -67,7 +67,7 @@ def test_some_layers_are_those_of_the_model_in_their_order(tiny: Path) -> None:
 
 
 def test_a_student_is_written_with_what_was_fitted_to_its_teacher(speaking: Path, spoken: tuple[str, ...], tmp_path: Path) -> None:
-    facts = distil(take(checkpoint.open(speaking)), tmp_path, Distil(layers=1, texts=spoken, **QUICK), silent)
+    facts = distil(take(checkpoint.open(speaking)), tmp_path, Distil(layers=1, data=spoken, **QUICK), silent)
     assert facts["layers"] == [0]
     assert facts["of"] == 2
     assert facts["after"]["loss"] < facts["before"]["loss"]
@@ -82,7 +82,7 @@ def test_a_calibration_of_pieces_goes_along(tiny: Path, spoken: tuple[str, ...],
     folder, student = tmp_path / "teacher", tmp_path / "student"
     put(take(checkpoint.open(tiny)), folder_made(folder))
     calibrate(folder)
-    distil(take(checkpoint.open(folder)), folder_made(student), Distil(layers=1, texts=spoken, **QUICK | {"steps": 1}), silent)
+    distil(take(checkpoint.open(folder)), folder_made(student), Distil(layers=1, data=spoken, **QUICK | {"steps": 1}), silent)
     text = "der Hund schläft"
     np.testing.assert_array_equal(xlmr.load(student).embed(text), xlmr.load(folder).embed(text))
 
@@ -95,16 +95,16 @@ def folder_made(folder: Path) -> Path:
 def test_what_would_not_be_shallower_is_refused(tiny: Path, spoken: tuple[str, ...], tmp_path: Path) -> None:
     for layers in (2, 3):
         with pytest.raises(BadInput, match="has 2 layers"):
-            distil(take(checkpoint.open(tiny)), tmp_path, Distil(layers=layers, texts=spoken), silent)
+            distil(take(checkpoint.open(tiny)), tmp_path, Distil(layers=layers, data=spoken), silent)
     with pytest.raises(BadInput, match="--data"):
-        distil(take(checkpoint.open(tiny)), tmp_path, Distil(layers=1, texts=()), silent)
+        distil(take(checkpoint.open(tiny)), tmp_path, Distil(layers=1, data=()), silent)
     assert not [*tmp_path.iterdir()]
 
 
 def test_what_cannot_be_taught_is_refused(spoken: tuple[str, ...]) -> None:
     with pytest.raises(BadInput, match="layers is 0"):
-        Distil(layers=0, texts=spoken)
+        Distil(layers=0, data=spoken)
     with pytest.raises(BadInput, match="temperature"):
-        Distil(layers=1, texts=spoken, temperature=-1)
+        Distil(layers=1, data=spoken, temperature=-1)
     with pytest.raises(BadInput, match="compress prune"):
-        Distil(layers=1, texts=spoken, steps=0)
+        Distil(layers=1, data=spoken, steps=0)

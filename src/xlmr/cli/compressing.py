@@ -178,7 +178,7 @@ def trim(languages: str | None, corpus: tuple[str, ...], drop: tuple[str, ...], 
 
 @compress.command()
 @click.option("--layers", type=click.IntRange(1), required=True, metavar="N", help="Of the new model.")
-@click.option("--data", "-d", "texts", required=True, multiple=True, metavar="DATA",
+@click.option("--data", "-d", required=True, multiple=True, metavar="DATA",
               help="Texts to be taught by: FILE or LANG=FILE, a text on each line or in a column `text`. Again for more.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(1), default=1_000, show_default=True, metavar="N", help="Of teaching.")
 @teaching

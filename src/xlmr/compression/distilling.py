@@ -22,7 +22,7 @@ class Distil(Recovery):
 
     layers: int
     """Of the student."""
-    texts: tuple[str, ...]
+    data: tuple[str, ...]
     """`FILE` or `LANG=FILE`, to be taught by."""
 
     def __post_init__(self) -> None:
@@ -42,7 +42,7 @@ def distil(parts: Parts, new: Path, options: Distil, step: Step) -> dict[str, An
     if options.layers >= many:
         raise BadInput(f"{parts.source.folder}: has {many} layers, and the student would have {options.layers}; wanted fewer")
     kept = taken(options.layers, many)
-    found = recover(shallower(parts, kept), parts.source, options.texts, options, step)
+    found = recover(shallower(parts, kept), parts.source, options.data, options, step)
     step("fitting attachments again")
     fitted = refitting.write(found.parts, parts.source, new, found.heldout)
     return {"layers": kept, "of": many, **found.facts, "attachments": fitted, "notes": refitting.notes(fitted)}
