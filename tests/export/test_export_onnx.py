@@ -85,6 +85,17 @@ def test_in_place_nothing_is_copied(tiny: Path, tmp_path: Path) -> None:
     assert json.loads((model / "parity.json").read_text(encoding="utf-8"))["options"]["task"] == "feature-extraction"
 
 
+def test_a_model_with_a_graph_in_place_is_no_export_that_another_may_replace(tiny: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    opened = checkpoint.open(tiny)
+    saving.save(model, opened.config, checkpoint.weights(opened), tokenizer=tiny / TOKENIZER)
+    exported("onnx", model, None, layout="in-place")
+    before = {path.name: path.read_bytes() for path in model.iterdir()}
+    with pytest.raises(BadInput, match="is a model whose graph was exported in place"):
+        exported("onnx", tiny, model, force=True)
+    assert {path.name: path.read_bytes() for path in model.iterdir()} == before
+
+
 def test_a_graph_in_place_that_answers_otherwise_is_not_there(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = checkpoint.open(tiny)
     saving.save(tmp_path / "model", opened.config, checkpoint.weights(opened), tokenizer=tiny / TOKENIZER)

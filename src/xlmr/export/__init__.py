@@ -23,7 +23,7 @@ from xlmr import checkpoint
 from xlmr.checkpoint import Checkpoint
 from xlmr.checkpoint.replacing import check_made, replacing
 from xlmr.errors import BadInput
-from xlmr.export import answers, beside, parity
+from xlmr.export import answers, beside, parity, widening
 from xlmr.export.options import IN_PLACE, TARGETS, Onnx, Options
 from xlmr.export.parity import REPORT, Made, Parity
 
@@ -41,6 +41,7 @@ NOTES = {
     "languages than the training data's are answered less well without it",
 }
 """What is more than the outputs say, by the file that has it."""
+WIDENED = "its weights are quantized: what was written has the floats that they stand for, and answers as these do, not as the integers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +54,14 @@ class Exported:
     parity: Parity
     seconds: Mapping[str, float]
     """That it took to `write` and to `prove`."""
+    quantized: bool = False
+    """Whether the model's weights are integers, and so not what was written."""
 
     @property
     def notes(self) -> list[str]:
         """What its user should know."""
         names = {name.rpartition("/")[2] for name in self.files}
-        return [note for name, note in NOTES.items() if name in names]
+        return [*([WIDENED] if self.quantized else []), *(note for name, note in NOTES.items() if name in names)]
 
     def as_json(self) -> dict[str, Any]:
         """As `xlmr export --json` prints it."""
@@ -97,19 +100,19 @@ def run(
     maker = import_module(f"xlmr.export.{target}")
     opened = checkpoint.open(source, revision=revision)
     beside.check(opened, answers.find(opened, options.task))
-    began = time.perf_counter()
-    step("writing")
-    with _anew(maker, opened, place, options, force) if place else maker.in_place(opened, options, force) as made:
+    began, integers = time.perf_counter(), widening.quantized(opened)
+    with _anew(maker, opened, place, options, force, step) if place else _in_place(maker, opened, options, force, step) as (made, of):
         written = time.perf_counter()
         step("asking what was written")
-        found = parity.prove(made, opened, options.tolerance)
+        found = parity.prove(made, of, options.tolerance)
         said = {"target": target, "source": fspath(source or checkpoint.SMALL), "revision": revision, "options": asdict(options)}
-        report = {**said, "versions": versions(target), **made.facts, **found.as_json()}
+        report = {**said, "quantized": integers, "versions": versions(target), **made.facts, **found.as_json()}
         (made.folder / made.report).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     where = place or made.folder
     new = where.rglob("*") if place else [where / name for name in (REPORT, *(of.name for of in made.asked))]
     files = {path.relative_to(where).as_posix(): path.stat().st_size for path in sorted(new) if path.is_file()}
-    return Exported(where, files, found, {"write": written - began, "prove": time.perf_counter() - written})
+    seconds = {"write": written - began, "prove": time.perf_counter() - written}
+    return Exported(where, files, found, seconds, integers)
 
 
 def versions(target: str) -> dict[str, str]:
@@ -121,13 +124,39 @@ def versions(target: str) -> dict[str, str]:
     return known
 
 
+Writing = Iterator[tuple[Made, Checkpoint]]
+"""What was written, and the model that it is held against."""
+
+
 @contextmanager
-def _anew(maker: Target, of: Checkpoint, output: Path, options: Options, force: bool) -> Iterator[Made]:
+def _anew(maker: Target, of: Checkpoint, output: Path, options: Options, force: bool, step: Step) -> Writing:
     """In a folder of its own."""
-    with replacing(output.resolve(), partial(check_output, model=of.folder, force=force)) as new:
-        yield maker.write(of, new, options)
+    place, check = output.resolve(), partial(check_output, model=of.folder, force=force)
+    check(place)
+    step("writing")
+    with widening.widened(of, place) as floats, replacing(place, check) as new:
+        yield maker.write(floats, new, options), floats
+
+
+@contextmanager
+def _in_place(maker: Any, of: Checkpoint, options: Options, force: bool, step: Step) -> Writing:
+    """A graph, in the model's folder."""
+    step("writing")
+    with maker.in_place(of, options, force) as made:
+        yield made, of
 
 
 def check_output(folder: Path, *, model: Path, force: bool = False) -> None:
-    """Raises BadInput where something would be lost: with `force` an earlier export may be replaced, and nothing else."""
+    """Raises BadInput where something would be lost: with `force` an earlier export may be replaced, and nothing else: not a model that has
+    a report because its graph lies in place."""
     check_made(folder, REPORT, "an export", model=model, force=force)
+    if force and _in_place_of(folder / REPORT):
+        raise BadInput(f"{folder}: is a model whose graph was exported in place, and not an export; choose a folder of its own")
+
+
+def _in_place_of(report: Path) -> bool:
+    """Whether it tells of a graph in place: it lies in the model's own folder then."""
+    try:
+        return bool(json.loads(report.read_text(encoding="utf-8"))["options"]["layout"] == IN_PLACE)
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        return False
