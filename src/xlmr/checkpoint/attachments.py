@@ -153,7 +153,7 @@ def fingerprint(checkpoint: Checkpoint) -> str:
 
     Numbers enter as float16. So weights in float32 and what is saved of them in float16 have the same fingerprint: what is fitted on
     the one serves the other, whose states are the same but for rounding. bfloat16 keeps fewer digits, and is another encoder. So is one
-    that is quantized, of which the integers and their scales enter.
+    that is quantized, of which the integers and all their scales enter.
     """
     config = checkpoint.config
     of = hashlib.blake2b(f"{VERSION} {config.heads} {config.norm_epsilon} {config.pad_id}".encode(), digest_size=16)
@@ -174,6 +174,8 @@ def _samples(stored: Stored) -> Iterator[np.ndarray]:
             yield read(stored, run * (size - RUN) // (RUNS - 1), RUN)
     if isinstance(stored, Quantized):
         yield from _samples(stored.scale)
+        if stored.input is not None:
+            yield from _samples(stored.input)
 
 
 def _check_kind(path: Path, name: str, said: Mapping[str, str], fit: str) -> None:

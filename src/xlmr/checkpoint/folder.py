@@ -71,6 +71,11 @@ class Checkpoint:
         """Whether it can fill masks. A tied head has no `head.words.weight`: it uses `embeddings.words.weight`."""
         return "head.bias" in self.stored
 
+    @property
+    def quantized(self) -> bool:
+        """Whether some of its weights are integers."""
+        return any(isinstance(held, Quantized) for held in self.stored.values())
+
 
 def open(folder: Path) -> Checkpoint:
     """The checkpoint in a folder, every tensor of the table found and of the config's shape, none unknown.
@@ -106,7 +111,10 @@ def without_weights(where: str, instead: Collection[str]) -> BadCheckpoint:
 
 
 def _weights(folder: Path) -> tuple[Path, dict[str, Stored]]:
-    """The file that says which tensors there are, one file of weights or the index of several, and the tensors."""
+    """The file that says which tensors there are, one file of weights or the index of several, and the tensors.
+
+    Where floats and integers lie side by side the model is the floats, as for every other library.
+    """
     for name, read in ((WEIGHTS, header.read), (shards.INDEX, shards.read), (QUANTIZED, header.read)):
         if (folder / name).is_file():
             return folder / name, read(folder / name)
@@ -153,7 +161,8 @@ def _match(config: Config, found: dict[str, Stored], file: Path) -> dict[str, St
     found = {**found, **{tensor.hf: _joined(tensor, found, config, file) for tensor in wanted}}
     for tensor in wanted:
         _check(tensor, found[tensor.hf], config, file)
-    unknown = found.keys() - {tensor.hf for tensor in wanted} - {name for tensor in wanted for name in scales(tensor.hf)}
+    whole = [tensor.hf for tensor in wanted if isinstance(found[tensor.hf], Quantized)]
+    unknown = found.keys() - {tensor.hf for tensor in wanted} - {name for own in whole for name in scales(own)}
     surplus = sorted(name for name in unknown if not _tolerated(name, config))
     if surplus:
         raise BadCheckpoint(f"{file}: {_some(surplus)} unknown to {_described(config)}, as {CONFIG} has it; is it of this model?")

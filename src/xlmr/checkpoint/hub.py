@@ -23,7 +23,7 @@ from huggingface_hub.errors import (
 
 from xlmr import config as configs
 from xlmr.checkpoint import attachments, sentences, shards
-from xlmr.checkpoint.folder import CONFIG, HISTORY, INSTEAD, TOKENIZER, WEIGHTS, without_weights
+from xlmr.checkpoint.folder import CONFIG, HISTORY, INSTEAD, QUANTIZED, TOKENIZER, WEIGHTS, without_weights
 from xlmr.errors import BadCheckpoint, NotAvailable, XlmrError
 from xlmr.tokenizer import SENTENCEPIECE
 
@@ -69,7 +69,7 @@ def _first(name: str, commit: str, files: tuple[str, ...]) -> str | None:
 
 def _beside(name: str, commit: str) -> None:
     """What may lie beside the weights: sentence-transformers' list of modules, what that names and the settings; attachments; a history."""
-    whole = any(_cached(name, file, commit) for file in (WEIGHTS, shards.INDEX))
+    whole = any(_cached(name, file, commit) for file in (WEIGHTS, shards.INDEX, QUANTIZED))
     try:
         if listed := _optional(name, commit, sentences.MODULES):
             for file in (*sentences.SETTINGS, *sentences.needed(listed)):
@@ -83,7 +83,7 @@ def _beside(name: str, commit: str) -> None:
 
 def _weights(name: str, commit: str) -> None:
     """One file of weights or the index of several and what it names, once that is known to be sound."""
-    found = _first(name, commit, (WEIGHTS, shards.INDEX))
+    found = _first(name, commit, (WEIGHTS, shards.INDEX, QUANTIZED))
     if found is None:
         raise without_weights(name, [file for file in INSTEAD if HfApi().file_exists(name, file, revision=commit)])
     if found == shards.INDEX:

@@ -63,22 +63,34 @@ def shapes(layout: str, shape: tuple[int, ...], bits: int = 8) -> tuple[tuple[in
     return (rows, width // BLOCK, BLOCK * bits // 8), (rows, width // BLOCK)
 
 
-def quantize(values: np.ndarray, layout: str, bits: int = 8, rounding: Rounding | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Integers and scales of a matrix of float32, `[out, in]` or `[rows, width]`, as `shapes` says; rounded to the nearest, ties to even,
-    or as `rounding` does it."""
+def scales(values: np.ndarray, layout: str, bits: int = 8) -> np.ndarray:
+    """The scales of a matrix of float32, `[out, in]` or `[rows, width]`, as `shapes` says: the largest number gets the largest integer.
+
+    Raises BadCheckpoint where one is too large for float16.
+    """
+    cut = values.reshape(len(values), -1, BLOCK) if layout == "blocks" else values
+    most = (1 << (bits - 1)) - 1
+    found = _ceiled(np.maximum(cut.max(-1), -cut.min(-1)) / np.float32(most))
+    if not np.isfinite(found).all():
+        largest = float(np.finfo(np.float16).max) * most
+        raise BadCheckpoint(f"a number of {np.abs(values).max():.3g} is too large for {bits} bits; wanted {largest:,.0f} at most")
+    return found
+
+
+def quantize(values: np.ndarray, layout: str, bits: int = 8, rounding: Rounding | None = None) -> np.ndarray:
+    """The integers of a matrix as `scales` takes it; rounded to the nearest, ties to even, or as `rounding` does it. Raises as `scales`."""
     most = (1 << (bits - 1)) - 1
     cut = values.reshape(len(values), -1, BLOCK) if layout == "blocks" else values
-    largest = np.abs(cut).max(-1, keepdims=True) / np.float32(most)
-    scale = _ceiled(largest)
+    scale = scales(values, layout, bits)[..., None]
     if rounding is None:
         whole = np.rint(cut / scale.astype(np.float32))
     else:
         wide = np.broadcast_to(scale, cut.shape).reshape(values.shape) if layout == "blocks" else scale
         whole = rounding(values, wide.astype(np.float32), most).reshape(cut.shape)
     if layout == "columns":
-        return np.ascontiguousarray(whole.astype(np.int8).T), scale[:, 0]
+        return np.ascontiguousarray(whole.astype(np.int8).T)
     packed = (whole + (most + 1)).astype(np.uint8)
-    return (packed if bits == 8 else packed[:, :, 0::2] | (packed[:, :, 1::2] << 4)), scale[..., 0]
+    return packed if bits == 8 else packed[:, :, 0::2] | (packed[:, :, 1::2] << 4)
 
 
 def numbers(whole: np.ndarray, scale: np.ndarray, layout: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -96,5 +108,6 @@ def numbers(whole: np.ndarray, scale: np.ndarray, layout: str, shape: tuple[int,
 
 def _ceiled(scale: np.ndarray) -> np.ndarray:
     """In float16, never below: so that no integer leaves its range."""
-    near = scale.astype(np.float16)
+    with np.errstate(over="ignore"):
+        near = scale.astype(np.float16)
     return np.maximum(np.where(near < scale, np.nextafter(near, np.float16(np.inf)), near), np.float16(6e-8))

@@ -80,24 +80,21 @@ def _plan(
     hf: str, name: str, shape: tuple[int, ...], plan: Plan, weights: Mapping[str, np.ndarray],
     entries: dict[str, tuple[str, tuple[int, ...]]], makers: dict[str, Callable[[], np.ndarray]],
 ) -> None:  # fmt: skip
-    """Enter a matrix' integers and scales. It is quantized once where they are written one after the other, and else twice."""
+    """Enter a matrix' integers and scales."""
     own, inputs = scales(hf)
     whole, scaled = integers.shapes(plan.layout, shape, plan.bits)
-    kept: list[np.ndarray] = []
 
-    def numbers() -> np.ndarray:
-        found, scale = integers.quantize(_finite(weights, name), plan.layout, plan.bits, plan.rounding)
-        kept[:] = [scale]
-        return found
-
-    def scale() -> np.ndarray:
-        if not kept:
-            numbers()
-        return kept.pop()
+    def made(make: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        values = _finite(weights, name)
+        try:
+            return make(values)
+        except BadCheckpoint as error:
+            raise BadCheckpoint(f"{name}: {error}") from None
 
     entries[hf] = ("I8" if plan.layout == "columns" else "U8", whole)
     entries[own] = (FLOATS, scaled)
-    makers |= {hf: numbers, own: scale}
+    makers[hf] = lambda: made(partial(integers.quantize, layout=plan.layout, bits=plan.bits, rounding=plan.rounding))
+    makers[own] = lambda: made(partial(integers.scales, layout=plan.layout, bits=plan.bits))
     if plan.input is not None:
         entries[inputs] = ("float32", ())
         makers[inputs] = partial(_number, plan.input)

@@ -135,7 +135,7 @@ def quantize(
     """
     from xlmr.compression import probe, quantizing
 
-    own = probe.gathered(labelled_in(calibrate), None) if calibrate else None
+    own = probe.gathered(labelled_in(calibrate), None, "calibrate on") if calibrate else None
     wanted, asked = chosen["min_agreement"], asked_in(chosen["probe"], chosen["sentences"])
     options = quantizing.Quantize(
         mode, int(bits), keep_worst, rounding=rounding, calibration=calibration, calibrate=own, agreement=wanted, asked=asked

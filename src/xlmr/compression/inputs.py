@@ -13,7 +13,7 @@ from xlmr import encoder as encoders
 from xlmr.checkpoint import Checkpoint
 from xlmr.compression.agreement import EVERY
 from xlmr.compression.probe import Texts
-from xlmr.errors import BadInput
+from xlmr.errors import BadCheckpoint, BadInput
 from xlmr.runtimes import onnx_graph
 from xlmr.tokenizer import Tokenizer
 
@@ -21,6 +21,8 @@ TOKENS = 16_384
 """Read at most: what is asked of them, second moments and largest numbers, is known by then."""
 LONGEST = 128
 """Tokens of a text that are read."""
+ENDS = 2
+"""Tokens of a text of no pieces."""
 ROUNDS = (0, EVERY // 2)
 """Each text is read twice, with other pieces hidden: first one of so many, then that."""
 
@@ -28,10 +30,12 @@ ROUNDS = (0, EVERY // 2)
 class Inputs:
     """What each linear layer of a checkpoint reads, float32 `[tokens, in]`, by its name, such as `layers.0.query`, `head.transform`, or
     `head.words` for the MLM head's matrix of pieces. Whoever asks for layers from below to above has each computed once.
+
+    Raises BadCheckpoint where the model's numbers are not finite.
     """
 
     def __init__(self, of: Checkpoint, tokenizer: Tokenizer, texts: Texts) -> None:
-        """Raises BadInput where the texts are empty."""
+        """Raises BadInput where there is no piece in the texts."""
         self._of = of
         self._batches = _batches(of, tokenizer, texts)
         self._layer = -1
@@ -86,12 +90,14 @@ def _batches(of: Checkpoint, tokenizer: Tokenizer, texts: Texts) -> list[tuple[n
     for text in mixed(texts):
         for first in ROUNDS:
             row = tokenizer.encode(text, longest=min(LONGEST, of.config.longest)).ids
+            if len(row) <= ENDS:
+                break
             row[1 + first : -1 : EVERY] = [tokenizer.mask_id] * len(row[1 + first : -1 : EVERY])
             rows.append(row)
         if sum(map(len, rows)) > TOKENS:
             break
     if not rows:
-        raise BadInput("there are no texts to calibrate on; wanted files with texts, or none for the sentences that come with xlmr")
+        raise BadInput("there is no piece in the texts to calibrate on; wanted files with texts, or none for the sentences of xlmr")
     found = []
     for batch in batching.group([*map(len, rows)]):
         ids = encoders.pad([rows[i] for i in batch], of.config.pad_id)
@@ -106,7 +112,10 @@ def mixed(texts: Texts) -> list[str]:
 
 
 def _together(names: Sequence[str], found: Sequence[Sequence[np.ndarray]]) -> Mapping[str, np.ndarray]:
-    return {name: np.concatenate([of[i] for of in found]) for i, name in enumerate(names) if name != "states"}
+    read = {name: np.concatenate([of[i] for of in found]) for i, name in enumerate(names) if name != "states"}
+    if not all(np.isfinite(of).all() for of in read.values()):
+        raise BadCheckpoint("the model answers with numbers that are not finite; its weights are broken")
+    return read
 
 
 def _session(of: Checkpoint, graph: ModelProto) -> ort.InferenceSession:

@@ -13,7 +13,6 @@ from xlmr import checkpoint, tokenizer
 from xlmr.checkpoint import Checkpoint, SavedHead, attachments, floats, folder, saving, sentences
 from xlmr.checkpoint.attachments import Attachment
 from xlmr.checkpoint.folder import BLOCK, TOKENIZER, WEIGHTS
-from xlmr.checkpoint.integers import Quantized
 from xlmr.config import Config
 from xlmr.errors import BadInput
 
@@ -76,7 +75,7 @@ class Read(Mapping[str, np.ndarray]):
 
 def take(of: Checkpoint) -> Parts:
     """A checkpoint, taken apart. Raises BadInput where it is quantized, BadCheckpoint where an attachment is broken."""
-    if any(isinstance(held, Quantized) for held in of.stored.values()):
+    if of.quantized:
         raise BadInput(f"{of.folder}: is quantized, which comes last; compress the model that it was made of, and quantize that")
     head = None
     if of.task:

@@ -35,8 +35,9 @@ def read(path: Path) -> Texts:
     return gathered((language, text) for language, _, text in (row.partition("\t") for row in rows))
 
 
-def gathered(labelled: Iterable[tuple[str, str]], count: int | None = OWN) -> Texts:
-    """Languages with texts as one table: the first `count` of each language, none of them blank. Raises BadInput where there is no text."""
+def gathered(labelled: Iterable[tuple[str, str]], count: int | None = OWN, use: str = "compare the models on") -> Texts:
+    """Languages with texts as one table: the first `count` of each language, none of them blank. Raises BadInput where there is no text;
+    `use` says what for."""
     found: dict[str, list[str]] = {}
     for language, text in labelled:
         of = found.setdefault(language, [])
@@ -44,9 +45,7 @@ def gathered(labelled: Iterable[tuple[str, str]], count: int | None = OWN) -> Te
             of.append(text)
     texts = {language: tuple(of) for language, of in found.items() if of}
     if not texts:
-        raise BadInput(
-            "there are no texts to compare the models on; wanted files with texts, or none for the sentences that come with xlmr"
-        )
+        raise BadInput(f"there are no texts to {use}; wanted files with texts, or none for the sentences that come with xlmr")
     return texts
 
 

@@ -73,12 +73,15 @@ class Quantize:
             raise BadInput(f"4 bits are for mode {WEIGHT_ONLY} alone; {self.mode} was asked for")
         if self.keep_worst is not None and self.keep_worst < 0:
             raise BadInput(f"keep_worst is {self.keep_worst}, wanted 0 or more")
+        if self.calibrate is not None and not any(self.calibrate.values()):
+            raise BadInput("there are no texts to calibrate on; wanted some in a language at least, or None for those that come with xlmr")
 
 
 def quantize(parts_: Parts, new: Path, options: Quantize, step: Step) -> dict[str, Any]:
     """Write the model with weights in fewer bits.
 
-    Raises BadInput where it was made so already, or there is no text to calibrate on; BadCheckpoint where a number is not finite.
+    Raises BadInput where it was quantized so already, or the texts to calibrate on are none; BadCheckpoint where a number is not finite, or
+    too large for the integers' scales.
     """
     chain.refuse_again(parts_, "quantize", mode=options.mode)
     if options.mode == FLOAT16:

@@ -11,6 +11,7 @@ from xlmr import batching, runtimes
 from xlmr import encoder as encoders
 from xlmr.checkpoint import Checkpoint
 from xlmr.compression.agreement import EVERY
+from xlmr.compression.inputs import ENDS, mixed
 from xlmr.compression.parts import Step
 from xlmr.compression.probe import Texts
 from xlmr.compression.progress import Progress
@@ -19,6 +20,8 @@ from xlmr.tokenizer import Tokenizer
 
 TEXTS = 48
 """That are asked: one of each language inside."""
+LONGEST = 64
+"""Tokens of a text that are read."""
 
 Question = tuple[np.ndarray, np.ndarray]
 """Ids `[batch, tokens]`, and the hidden places among them, `[places, 2]`."""
@@ -45,12 +48,10 @@ def scan(
 
 def _questions(of: Checkpoint, tokenizer: Tokenizer, texts: Texts) -> list[Question]:
     rows = []
-    for text in [text for group in zip(*texts.values(), strict=False) for text in group][:TEXTS] or [of[0] for of in texts.values()][
-        :TEXTS
-    ]:
-        row = tokenizer.encode(text, longest=min(64, of.config.longest)).ids
+    for text in mixed(texts)[:TEXTS]:
+        row = tokenizer.encode(text, longest=min(LONGEST, of.config.longest)).ids
         row[1:-1:EVERY] = [tokenizer.mask_id] * len(row[1:-1:EVERY])
-        rows.append(row)
+        rows += [row] if len(row) > ENDS else []
     found = []
     for batch in batching.group([*map(len, rows)]):
         ids = encoders.pad([rows[i] for i in batch], of.config.pad_id)

@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, helper, numpy_helper
 
+from xlmr.checkpoint.folder import numbers
 from xlmr.checkpoint.integers import BLOCK, MOST, ZERO, Quantized
 from xlmr.config import Config
+from xlmr.errors import BadCheckpoint
 
 if TYPE_CHECKING:
     from xlmr.checkpoint import Stored
@@ -34,8 +36,8 @@ Outputs = dict[str, tuple[str, list[str | int]]]
 INTEGERS = {"rows": TensorProto.UINT8, "columns": TensorProto.INT8, "blocks": TensorProto.UINT8}
 FLOATS, INTEGERS_TOO = 1, 4
 """By which ONNX Runtime's operator for blocks computes in float32, or quantizes what it multiplies too (its `accuracy_level`)."""
-WIDEST = 256
-"""Inputs with one scale, that it takes at most."""
+NARROWEST, WIDEST = 16, 256
+"""Inputs with one scale, that it takes at least and at most: a power of two."""
 TINY = 1e-30
 """Of a row of zeros, so that none is divided by."""
 UNSEEN = -1e9  # finite, so that a row of nothing but padding gives numbers
@@ -169,8 +171,14 @@ def linear(graph: Graph, name: str, x: str) -> str:
 
 
 def integers(graph: Graph, name: str, held: Quantized, x: str) -> str:
-    """A linear layer in integers: `x` is quantized with the scale that is stored, or else each row with one of its own."""
-    whole, scale = graph.quantized(x, held.input)
+    """A linear layer in integers: `x` is quantized with the scale that is stored, or else each row with one of its own.
+
+    Raises BadCheckpoint where the stored one is no positive number.
+    """
+    fixed = None if held.input is None else float(numbers(held.input)[0])
+    if fixed is not None and not 0 < fixed < np.inf:
+        raise BadCheckpoint(f"{held.file}: the scale of what {name} reads is {fixed}, wanted a positive number; quantize the model again")
+    whole, scale = graph.quantized(x, fixed)
     product = graph.node("MatMulInteger", whole, graph.integers(f"{name}.weight"), graph.constant(ZERO, np.uint8))
     scaled = graph.node("Mul", graph.node("Mul", graph.node("Cast", product, to=TensorProto.FLOAT), graph.scales(f"{name}.weight")), scale)
     return graph.node("Add", scaled, graph.weight(f"{name}.bias"))
@@ -191,12 +199,14 @@ def table_times(graph: Graph, name: str, x: str, bias: str) -> str:
 
     ONNX Runtime's operator quantizes the rows of `x`, block by block. Here it is given them in two parts, which it quantizes without loss
     and next to none: what 8 bits can say, and what that leaves over. With 8 bits alone, of close scores the wrong one would come first; and
-    it costs little, for the table is read once.
+    it costs little, for the table is read once. A width that has no whole blocks, which no published model has, is multiplied in floats.
     """
     held = graph.stored[name]
     assert isinstance(held, Quantized)
     rows, width = held.shape
     block = gcd(width, WIDEST)
+    if block < NARROWEST:
+        return graph.node("Gemm", x, graph.table(name), bias, transB=1)
     blocks = graph.node("Reshape", x, graph.constant([-1, width // block, block]))
     axis = graph.constant([-1])
     low = graph.node("Neg", graph.node("ReduceMin", blocks, axis, keepdims=1))
@@ -237,7 +247,7 @@ class Graph:
         self._casts: dict[str, str] = {}
         self.read: dict[str, str] = {}
         """What each linear layer reads, by its name."""
-        self._quantized: dict[tuple[str, int | None], tuple[str, str]] = {}
+        self._quantized: dict[tuple[str, float | None], tuple[str, str]] = {}
 
     def node(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """The value of an operator."""
@@ -268,6 +278,11 @@ class Graph:
             return self.node("Mul", self.node("Sub", whole, self.number(ZERO)), scale)
         return self._widened(self.rows(self._point_at(name, self.stored[name]), indices), self.stored[name])
 
+    def table(self, name: str) -> str:
+        """All rows of a quantized table, in the arithmetic's type."""
+        whole = self.node("Sub", self.node("Cast", self.integers(name), to=DTYPES[self._arithmetic]), self.number(ZERO))
+        return self.node("Mul", whole, self.node("Unsqueeze", self.scales(name), self.constant([1])))
+
     def weight(self, name: str) -> str:
         """A stored tensor, in the arithmetic's type."""
         point = self._point_at(name, self.stored[name])
@@ -290,13 +305,13 @@ class Graph:
             self._casts[own] = self._widened(self._point_at(own, held.scale), held.scale)
         return self._casts[own]
 
-    def quantized(self, x: str, fixed: Stored | None) -> tuple[str, str]:
-        """Rows of floats as uint8 around `ZERO`, and the scale of each, `[rows, 1]`; or the stored one, `[]`. Once for all who ask."""
-        key = x, fixed.offset if fixed else None
+    def quantized(self, x: str, fixed: float | None) -> tuple[str, str]:
+        """Rows of floats as uint8 around `ZERO`, and the scale of each, `[rows, 1]`; or a fixed one, `[]`. Once for all who ask."""
+        key = x, fixed
         if key not in self._quantized:
             zero = self.constant(ZERO, np.uint8)
-            if fixed:
-                scale = self._point_at(f"{x}.scale", fixed)
+            if fixed is not None:
+                scale = self.number(fixed)
                 self._quantized[key] = self.node("QuantizeLinear", x, scale, zero), scale
             else:
                 axis = self.constant([1])

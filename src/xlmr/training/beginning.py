@@ -159,7 +159,9 @@ def _vocabulary(recipe: Recipe, start: str | None, train: list[Line]) -> bytes:
 
 def _go_on(recipe: Recipe, start: str, taught_by: Table | None, text: Corpus) -> Encoder:
     """A checkpoint, perhaps with its teacher's rows in some columns of its table."""
-    encoder = load(xlmr.checkpoint.open(start))
+    opened = xlmr.checkpoint.open(start)
+    loop.tell_unpacked(opened)
+    encoder = load(opened)
     if taught_by is not None:
         counts = np.bincount(text.tokens, minlength=encoder.config.vocabulary)
         teaching.seat(encoder, taught_by, counts, recipe.teacher.columns, recipe.teacher.share)

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
+from xlmr.checkpoint import Checkpoint
 from xlmr.errors import BadRecipe
 from xlmr.training import boards, states
 from xlmr.training.boards import Board
@@ -151,6 +152,14 @@ def say(accelerator: Accelerator, text: str) -> None:
     """A line on standard error, beside the progress bar, once for all processes."""
     if accelerator.is_main_process:
         tqdm.write(f"xlmr: {text}", file=sys.stderr)
+
+
+def tell_unpacked(start: Checkpoint) -> None:
+    """Say of a quantized model that it learns, and is saved, as floats."""
+    if start.quantized:
+        tqdm.write(
+            f"{start.folder} is quantized: what learns is the floats that its integers stand for, and is saved as floats", sys.stderr
+        )
 
 
 def follow(losses: Iterator[float], title: str, steps: int) -> None:

@@ -91,6 +91,7 @@ def run(
         raise BadRecipe(f"patience is {settings.patience}, and there are no development data by which the score could become better")
     check_output(output, resume=resume)
     opened = checkpoint.open(model["source"], revision=model["revision"])
+    loop.tell_unpacked(opened)
     subject = subjects.prepare(opened, tokenizers.open(opened.folder), train, dev, settings)
     one = GradientAccumulationPlugin(num_steps=1)  # the parts are ours; what `accelerate launch` is set to divides nothing
     once = DistributedDataParallelKwargs(broadcast_buffers=False)  # the table's rows that do not learn are alike from the start
