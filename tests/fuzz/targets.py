@@ -8,7 +8,7 @@ import json
 import lzma
 import struct
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from random import Random
@@ -22,8 +22,10 @@ from pyarrow import parquet
 from safetensors.numpy import save as safetensors
 
 from xlmr import checkpoint, config, tensors, texts, tokenizer
-from xlmr.checkpoint import attachments, header, importing, sentences, shards
+from xlmr.checkpoint import attachments, header, importing, packing, sentences, shards
 from xlmr.checkpoint.attachments import Attachment
+from xlmr.checkpoint.folder import QUANTIZED
+from xlmr.checkpoint.packing import Plan
 from xlmr.config import Config
 from xlmr.errors import BadCheckpoint, BadInput, XlmrError
 from xlmr.examples import Asked, Example, Tagged, read_asked, read_classified, read_tagged
@@ -80,6 +82,26 @@ def whole_model() -> Files:
         "config.json": json.dumps(config.dump(TINY)).encode(),
         "model.safetensors": weights({tensor.hf: tensor.shape(TINY) for tensor in table}),
     }
+
+
+@cache
+def integers() -> Files:
+    """A model of integers: tables, matrices with scales of what they read, one in blocks, floats."""
+    config_ = replace(TINY, width=32, inner=32)
+    table = {tensor.name: tensor.shape(config_) for tensor in (*tensors.encoder(config_), *tensors.mlm_head(config_))}
+    plans = {"embeddings.words.weight": Plan("rows"), "layers.0.query.weight": Plan("columns", input=lambda: 0.5)}
+    plans["layers.0.grow.weight"] = Plan("blocks", 4)
+    with TemporaryDirectory() as made:
+        path = Path(made) / QUANTIZED
+        packing.write(path, config_, {name: np.ones(shape, np.float32) for name, shape in table.items()}, plans)
+        return {"config.json": json.dumps(config.dump(config_)).encode(), QUANTIZED: path.read_bytes()}
+
+
+def read_integers(folder: Path) -> None:
+    """Every number of a model that opens, in its shape."""
+    opened = checkpoint.open(folder)
+    for name, stored in opened.stored.items():
+        assert checkpoint.read(opened, name).shape == stored.shape
 
 
 def two_shards() -> Files:
@@ -268,6 +290,7 @@ TARGETS: Mapping[str, Target] = {
         lambda: {"config.json": whole_model()["config.json"]}, change_one, lambda at: config.read(at / "config.json")
     ),
     "whole model": Target(whole_model, change_one, checkpoint.open),
+    "model of integers": Target(integers, change_one, read_integers),
     "tokenizer.json": Target(
         lambda: {"tokenizer.json": from_sentencepiece(sentencepiece_model()).encode()}, change_one, read_tokenizer
     ),

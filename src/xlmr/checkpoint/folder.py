@@ -76,6 +76,15 @@ class Checkpoint:
         """Whether some of its weights are integers."""
         return any(isinstance(held, Quantized) for held in self.stored.values())
 
+    @property
+    def size(self) -> int:
+        """Bytes of its weights, and of the scales of those that are integers."""
+        found = [*self.stored.values()]
+        for held in self.stored.values():
+            if isinstance(held, Quantized):
+                found += [held.scale] if held.input is None else [held.scale, held.input]
+        return sum(held.length for held in found)
+
 
 def open(folder: Path) -> Checkpoint:
     """The checkpoint in a folder, every tensor of the table found and of the config's shape, none unknown.

@@ -276,7 +276,7 @@ def facts(name: str, found: Checkpoint) -> dict[str, Any]:
         "model": name,
         "folder": str(found.folder),
         "parameters": sum(prod(tensor.shape) for tensor in found.stored.values()),
-        "bytes": sum(tensor.length for tensor in found.stored.values()),
+        "bytes": found.size,
         "types": sorted({tensor.dtype for tensor in found.stored.values()}),
         "vocabulary": config.vocabulary,
         "width": config.width,
