@@ -31,7 +31,7 @@ def quantized(source: Path | None, folder: Path, **options: Any) -> checkpoint.C
     """A model quantized into a new folder; nothing is kept in float16 where `keep_worst` does not say so."""
     folder.mkdir()
     quantizing.quantize(
-        parts.take(checkpoint.open(source)), folder, Quantize(**{"keep_worst": 0, "texts": TEXTS, **options}), lambda _: None
+        parts.take(checkpoint.open(source)), folder, Quantize(**{"keep_worst": 0, "calibrate": TEXTS, **options}), lambda _: None
     )
     return checkpoint.open(folder)
 

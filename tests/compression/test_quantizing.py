@@ -151,7 +151,7 @@ def test_texts_without_a_piece_are_told(tiny: Path) -> None:
 @pytest.mark.parametrize("texts", [{}, {"en": ()}])
 def test_no_texts_are_told_before_anything_is_done(texts: probe.Texts) -> None:
     with pytest.raises(BadInput, match="no texts to calibrate on"):
-        Quantize(texts=texts)
+        Quantize(calibrate=texts)
 
 
 def test_a_model_whose_numbers_are_not_finite_is_told(make_checkpoint: Callable[..., Path], tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_what_cannot_be_is_told(options: dict[str, object], said: str) -> None:
 @pytest.mark.parametrize("again", ["dynamic", "weight-only", "fp16"])
 def test_what_is_quantized_is_not_compressed_again(tiny: Path, tmp_path: Path, kind: str, again: str) -> None:
     quantized(tiny, tmp_path / "once", rounding="nearest", **KINDS[kind])
-    with pytest.raises(BadInput, match="its weights are quantized already, which is done last; compress the model that it was made of"):
+    with pytest.raises(BadInput, match="is quantized, which comes last; compress the model that it was made of"):
         compression.run(tmp_path / "once", tmp_path / "twice", quantizing.quantize, Quantize(again), check=QUIET)
     assert [path.name for path in tmp_path.iterdir()] == ["once"]
 
@@ -259,7 +259,7 @@ def test_what_goes_wrong_leaves_nothing(tiny: Path, tmp_path: Path, error: BaseE
 
     monkeypatch.setattr(sensitivity, "scan", fail)
     with pytest.raises(type(error)):
-        compression.run(tiny, tmp_path / "out", quantizing.quantize, Quantize(texts=TEXTS), check=QUIET)
+        compression.run(tiny, tmp_path / "out", quantizing.quantize, Quantize(calibrate=TEXTS), check=QUIET)
     assert not [*tmp_path.iterdir()]
 
 
@@ -289,7 +289,7 @@ def test_transformers_loads_float16(tiny: Path, tmp_path: Path) -> None:
 def test_an_export_is_floats_and_says_so(tiny: Path, speaking: Path, tmp_path: Path) -> None:
     made = quantized(speaking, tmp_path / "int8", rounding="nearest")
     found = export.run("onnx", made.folder, tmp_path / "out")
-    assert found.notes[0].startswith("the model is quantized; these are the floats that its integers stand for")
+    assert found.notes[0].startswith("its weights are quantized: what was written has the floats that they stand for")
     assert found.parity.largest < 1e-4
     again = checkpoint.open(tmp_path / "out")
     assert not again.quantized
@@ -320,7 +320,7 @@ def alike(made: checkpoint.Checkpoint, count: int) -> float:
 
 def test_the_model_inside_says_nearly_what_it_said(tmp_path: Path) -> None:
     """Rounded to the nearest, all of it, which is quick (measured: 0.923)."""
-    made = quantized(None, tmp_path / "out", rounding="nearest", texts=calibration.builtin())
+    made = quantized(None, tmp_path / "out", rounding="nearest", calibrate=calibration.builtin())
     small = checkpoint.open()
     assert sum(of.length for of in made.stored.values()) < 0.52 * sum(of.length for of in small.stored.values())
     assert alike(made, 1) >= 0.9
@@ -328,16 +328,16 @@ def test_the_model_inside_says_nearly_what_it_said(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_as_it_is_done_where_nothing_is_said_nearly_nothing_changes(tmp_path: Path) -> None:
-    assert alike(quantized(None, tmp_path / "out", texts=None, keep_worst=None), 4) >= 0.95
+    assert alike(quantized(None, tmp_path / "out", calibrate=None, keep_worst=None), 4) >= 0.95
 
 
 def test_an_old_file_of_the_same_name_is_never_written_through(tiny: Path, tmp_path: Path) -> None:
     """A file of weights is new, so that a model that is in use goes on with its own."""
-    compression.run(tiny, tmp_path / "out", quantizing.quantize, Quantize(texts=TEXTS, keep_worst=0), check=QUIET)
+    compression.run(tiny, tmp_path / "out", quantizing.quantize, Quantize(calibrate=TEXTS, keep_worst=0), check=QUIET)
     runtime = onnx.start(checkpoint.open(tmp_path / "out"), threads=1)
     before = runtime.hidden_states(np.array([[0, 9, 2]]))[0]
     inode = os.stat(tmp_path / "out" / QUANTIZED).st_ino
-    compression.run(tiny, tmp_path / "out", quantizing.quantize, Quantize("static", texts=TEXTS, keep_worst=0), check=QUIET, force=True)
+    compression.run(tiny, tmp_path / "out", quantizing.quantize, Quantize("static", calibrate=TEXTS, keep_worst=0), check=QUIET, force=True)
     assert os.stat(tmp_path / "out" / QUANTIZED).st_ino != inode
     np.testing.assert_array_equal(runtime.hidden_states(np.array([[0, 9, 2]]))[0], before)
     (step,) = json.loads((tmp_path / "out" / "compression.json").read_text(encoding="utf-8"))["steps"]
