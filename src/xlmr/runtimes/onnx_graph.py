@@ -3,7 +3,7 @@
 ONNX lets a tensor's numbers lie in another file, at an offset ("external data" in onnx.proto). A safetensors file is a header
 and then the numbers as they are, so a graph can point into it: it is written in milliseconds and nothing is stored twice.
 
-Arithmetic: RoBERTa's (Liu et al. 2019), normalised after each sub-layer. Only operators of the ONNX standard.
+Arithmetic: RoBERTa's (Liu et al. 2019), normalised after each sub-layer. Operators of the ONNX standard, but where weights are quantized.
 Linear layers see one row a token, without padding; only attention pads.
 """
 
@@ -34,6 +34,8 @@ ARITHMETIC: Mapping[str, type] = {"float32": np.float32, "float16": np.float16}
 Inputs = dict[str, tuple[type, list[str | int]]]
 Outputs = dict[str, tuple[str, list[str | int]]]
 INTEGERS = {"rows": TensorProto.UINT8, "columns": TensorProto.INT8, "blocks": TensorProto.UINT8}
+MICROSOFT = "com.microsoft"
+"""Whose own operators ONNX Runtime has."""
 FLOATS, INTEGERS_TOO = 1, 4
 """By which ONNX Runtime's operator for blocks computes in float32, or quantizes what it multiplies too (its `accuracy_level`)."""
 NARROWEST, WIDEST = 16, 256
@@ -173,15 +175,19 @@ def linear(graph: Graph, name: str, x: str) -> str:
 def integers(graph: Graph, name: str, held: Quantized, x: str) -> str:
     """A linear layer in integers: `x` is quantized with the scale that is stored, or else each row with one of its own.
 
-    Raises BadCheckpoint where the stored one is no positive number.
+    By ONNX Runtime's own operator, which writes the sums as floats at once: one buffer, and not three. Raises BadCheckpoint where the
+    stored scale is no positive number.
     """
     fixed = None if held.input is None else float(numbers(held.input)[0])
     if fixed is not None and not 0 < fixed < np.inf:
         raise BadCheckpoint(f"{held.file}: the scale of what {name} reads is {fixed}, wanted a positive number; quantize the model again")
     whole, scale = graph.quantized(x, fixed)
-    product = graph.node("MatMulInteger", whole, graph.integers(f"{name}.weight"), graph.constant(ZERO, np.uint8))
-    scaled = graph.node("Mul", graph.node("Mul", graph.node("Cast", product, to=TensorProto.FLOAT), graph.scales(f"{name}.weight")), scale)
-    return graph.node("Add", scaled, graph.weight(f"{name}.bias"))
+    weight, scales, zero = graph.integers(f"{name}.weight"), graph.scales(f"{name}.weight"), graph.constant(ZERO, np.uint8)
+    bias = graph.weight(f"{name}.bias")
+    if fixed is not None:
+        return graph.node("MatMulIntegerToFloat", whole, weight, scale, scales, zero, "", bias, domain=MICROSOFT)
+    product = graph.node("MatMulIntegerToFloat", whole, weight, graph.number(1), scales, zero, domain=MICROSOFT)
+    return graph.node("Add", graph.node("Mul", product, scale), bias)
 
 
 def blocks(graph: Graph, name: str, held: Quantized, x: str) -> str:
@@ -190,7 +196,7 @@ def blocks(graph: Graph, name: str, held: Quantized, x: str) -> str:
     outputs, inputs = held.shape
     return graph.node(
         "MatMulNBits", x, graph.integers(f"{name}.weight"), graph.scales(f"{name}.weight"), "", "", graph.weight(f"{name}.bias"),
-        domain="com.microsoft", K=inputs, N=outputs, bits=bits, block_size=BLOCK, accuracy_level=FLOATS,
+        domain=MICROSOFT, K=inputs, N=outputs, bits=bits, block_size=BLOCK, accuracy_level=FLOATS,
     )  # fmt: skip
 
 
@@ -219,7 +225,7 @@ def table_times(graph: Graph, name: str, x: str, bias: str) -> str:
     scales = graph.node("Expand", graph.node("Unsqueeze", graph.scales(name), graph.constant([1])), graph.constant([rows, width // block]))
     product = graph.node(
         "MatMulNBits", both, graph.integers(name, (rows, width // block, block)), scales,
-        domain="com.microsoft", K=width, N=rows, bits=8, block_size=block, accuracy_level=INTEGERS_TOO,
+        domain=MICROSOFT, K=width, N=rows, bits=8, block_size=block, accuracy_level=INTEGERS_TOO,
     )  # fmt: skip
     halves = graph.node("Reshape", product, graph.constant([2, -1, rows]))
     return graph.node("Add", graph.node("ReduceSum", halves, graph.constant([0]), keepdims=0), bias)
