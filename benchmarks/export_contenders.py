@@ -84,9 +84,9 @@ def tensorflow(folder: str, task: str) -> Answer:
 
 
 def litert(folder: str, task: str) -> Answer:
-    import tensorflow as tf
+    from ai_edge_litert.interpreter import Interpreter
 
-    runner = tf.lite.Interpreter(f"{folder}/model.tflite", num_threads=2).get_signature_runner()
+    runner = Interpreter(f"{folder}/model.tflite", num_threads=2).get_signature_runner()
     return lambda ids, mask: next(iter(runner(input_ids=ids, attention_mask=mask).values()))
 
 

@@ -27,7 +27,7 @@ def test_it_is_made_and_told_as_its_schema_says(run: Callable[..., Done], tiny: 
     assert valid("compress.json", found)
     assert found["facts"]["calibration"]["languages"] == ["en"]
     assert len(found["facts"]["kept"]) == 1
-    assert "model.int8.safetensors" in found["files"]
+    assert "model-int8.safetensors" in found["files"]
     assert any("transformers and what builds on it do not" in note for note in found["notes"])
 
 
@@ -46,7 +46,7 @@ def test_info_says_what_is_stored(run: Callable[..., Done], tiny: Path, tmp_path
     (found,) = run("info", "--model", folder, "--json").lines
     assert valid("info.json", found)
     assert found["types"] == (["float16", "int4", "int8"] if kind == "int4 weights" else ["float16", "int8"])
-    written = (folder / "model.int8.safetensors").read_bytes()
+    written = (folder / "model-int8.safetensors").read_bytes()
     assert found["bytes"] == len(written) - 8 - int.from_bytes(written[:8], "little")
     (before,) = run("info", "--model", tiny, "--json").lines
     assert found["parameters"] == before["parameters"]

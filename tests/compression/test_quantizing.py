@@ -268,7 +268,7 @@ def test_transformers_refuses_integers_rather_than_misreading_them(tiny: Path, t
     transformers = pytest.importorskip("transformers")
     quantized(tiny, tmp_path / "out", rounding="nearest", **KINDS[kind])
     for variant in (None, "int8"):
-        with pytest.raises((OSError, RuntimeError), match=r"no file named|ignore_mismatched_sizes"):
+        with pytest.raises(OSError, match="no file named"):
             transformers.AutoModelForMaskedLM.from_pretrained(tmp_path / "out", variant=variant)
 
 

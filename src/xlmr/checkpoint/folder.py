@@ -23,8 +23,8 @@ from xlmr.tensors import ENCODER_PREFIX, HEAD_PREFIX, Tensor
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
-QUANTIZED = "model.int8.safetensors"
-"""A name that no other library reads: it would take the integers for the numbers."""
+QUANTIZED = "model-int8.safetensors"
+"""A name that no other library reads, not even for a `variant` int8: it would take the integers for the numbers."""
 TOKENIZER = "tokenizer.json"
 HISTORY = "compression.json"
 """How a compressed model was made, step by step."""
