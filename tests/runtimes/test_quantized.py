@@ -169,18 +169,18 @@ def test_a_processor_without_vnni_answers_the_same(made: Callable[[str], Checkpo
     monkeypatch.setattr(onnx, "_sums_whole", lambda: True)
     here = onnx.start(made(kind), threads=1)
     states, logits = here.hidden_states(IDS)[0], here.mlm_logits(IDS, PICKS)
-    assert here._exact == {}
+    assert onnx.exact(made(kind).stored) == {}
     monkeypatch.setattr(onnx, "_sums_whole", lambda: False)
     there = onnx.start(made(kind), threads=1)
-    assert there._exact == {"session.x64quantprecision": "1"}
+    assert onnx.exact(made(kind).stored) == {"session.x64quantprecision": "1"}
     np.testing.assert_allclose(there.hidden_states(IDS)[0], states, rtol=0, atol=1e-5)
     np.testing.assert_allclose(there.mlm_logits(IDS, PICKS), logits, rtol=0, atol=1e-5)
 
 
 def test_floats_ask_for_no_exact_sums(made: Callable[[str], Checkpoint], tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx, "_sums_whole", lambda: False)
-    assert onnx.start(checkpoint.open(tiny), threads=1)._exact == {}
-    assert onnx.start(made("int8 weights"), threads=1)._exact == {}
+    assert onnx.exact(checkpoint.open(tiny).stored) == {}
+    assert onnx.exact(made("int8 weights").stored) == {}
 
 
 @pytest.mark.parametrize(("flags", "whole"), [("fma avx2", False), ("avx2 avx_vnni", True), ("avx512f avx512_vnni x", True)])

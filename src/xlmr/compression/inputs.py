@@ -15,6 +15,7 @@ from xlmr.compression.agreement import EVERY
 from xlmr.compression.probe import Texts
 from xlmr.errors import BadCheckpoint, BadInput
 from xlmr.runtimes import onnx_graph
+from xlmr.runtimes.onnx import exact
 from xlmr.tokenizer import Tokenizer
 
 TOKENS = 16_384
@@ -65,7 +66,7 @@ class Inputs:
         """One layer up."""
         self._read, self._layer = {}, self._layer + 1
         span = range(self._layer, self._layer + 1)
-        session = _session(self._of, onnx_graph.encoder(self._of.config, self._of.stored, span, watch=True))
+        session = start(self._of, onnx_graph.encoder(self._of.config, self._of.stored, span, watch=True))
         found = []
         for number, (ids, real, _) in enumerate(self._batches):
             below = {"below": self._below[number]} if self._layer else {}
@@ -77,8 +78,8 @@ class Inputs:
     def _ask_head(self) -> Mapping[str, np.ndarray]:
         """At the hidden pieces alone: nowhere else is the head asked."""
         config = self._of.config
-        trunk = _session(self._of, onnx_graph.encoder(config, self._of.stored, range(config.layers + 1)))
-        head = _session(self._of, onnx_graph.mlm_head(config, self._of.stored, watch=True))
+        trunk = start(self._of, onnx_graph.encoder(config, self._of.stored, range(config.layers + 1)))
+        head = start(self._of, onnx_graph.mlm_head(config, self._of.stored, watch=True))
         names = [of.name for of in head.get_outputs() if of.name != "logits"]
         states = (trunk.run(None, {"ids": ids, "picks": hidden})[0] for ids, _, hidden in self._batches if len(hidden))
         return _together(names, [head.run(names, {"states": of}) for of in states])
@@ -118,9 +119,11 @@ def _together(names: Sequence[str], found: Sequence[Sequence[np.ndarray]]) -> Ma
     return read
 
 
-def _session(of: Checkpoint, graph: ModelProto) -> ort.InferenceSession:
+def start(of: Checkpoint, graph: ModelProto) -> ort.InferenceSession:
+    """A graph of a checkpoint, ready to be asked."""
     options = ort.SessionOptions()
     options.log_severity_level = 4
     where = str(onnx_graph.folder(of.stored))
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", where)
+    for key, value in {**exact(of.stored), "session.model_external_initializers_file_folder_path": where}.items():
+        options.add_session_config_entry(key, value)
     return ort.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +20,7 @@ from xlmr.errors import BadCheckpoint
 from xlmr.runtimes import depth, onnx_graph
 
 if TYPE_CHECKING:
-    from xlmr.checkpoint import Checkpoint
+    from xlmr.checkpoint import Checkpoint, Stored
 
 QUIET = 4  # what goes wrong is raised, and need not be logged too
 SETTINGS = {
@@ -98,12 +98,6 @@ class OnnxRuntime:
         return self._session(onnx_graph.mlm_head(self._config, self._checkpoint.stored), keep=False)
 
     @cached_property
-    def _exact(self) -> dict[str, str]:
-        """What makes sums of int8 products right: without VNNI's instructions the fast ones of x86 cut them off at 16 bits."""
-        whole = any(isinstance(held, Quantized) and held.layout == "columns" for held in self._checkpoint.stored.values())
-        return {"session.x64quantprecision": "1"} if whole and not _sums_whole() else {}
-
-    @cached_property
     def _words(self) -> ort.OrtValue | None:
         """The word embeddings, mapped into memory once for all sessions; each would map them for itself."""
         held = self._checkpoint.stored[onnx_graph.WORDS]
@@ -122,7 +116,11 @@ class OnnxRuntime:
         where = str(onnx_graph.folder(self._checkpoint.stored))  # in the hub's cache it is not the checkpoint's
         self._check()
         try:
-            for key, value in {**SETTINGS, **self._exact, "session.model_external_initializers_file_folder_path": where}.items():
+            for key, value in {
+                **SETTINGS,
+                **exact(self._checkpoint.stored),
+                "session.model_external_initializers_file_folder_path": where,
+            }.items():
                 options.add_session_config_entry(key, value)
             if self._words is not None:
                 options.add_initializer(onnx_graph.WORDS, self._words)
@@ -148,6 +146,12 @@ def _handing_back() -> ort.RunOptions:
     options = ort.RunOptions()
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options
+
+
+def exact(stored: Mapping[str, Stored]) -> dict[str, str]:
+    """Settings that make sums of int8 products right: without VNNI's instructions the fast ones of x86 cut them off at 16 bits."""
+    whole = any(isinstance(held, Quantized) and held.layout == "columns" for held in stored.values())
+    return {"session.x64quantprecision": "1"} if whole and not _sums_whole() else {}
 
 
 @cache
