@@ -184,6 +184,9 @@ def test_a_pruned_model_says_what_was_kept(run, tiny: Path, tmp_path: Path) -> N
 
 
 def test_pruning_nothing_is_wrong_use(run, tiny: Path, tmp_path: Path) -> None:
+    idle = run("compress", "prune", "--model", tiny, "--inner", 32, "--resume", "--output", tmp_path / "out")
+    assert idle.code == 2
+    assert "--state and --resume are of --recover STEPS, which was not asked for" in idle.err
     done = run("compress", "prune", "--model", tiny, "--output", tmp_path / "out")
     assert done.code != 0
     assert "nothing is to be pruned" in done.err

@@ -278,6 +278,14 @@ def test_time_is_taken_in_turns(sides: agreement.Sides, monkeypatch: pytest.Monk
     assert asked == [0, 1, 0, 1, 1, 0, 0, 1, 1, 0]  # both once for nothing; then each round has one batch, and the other goes first
 
 
+def test_where_no_piece_is_cut_alike_the_states_are_timed(tiny: Path, tmp_path: Path) -> None:
+    reordered(tiny, tmp_path, keep=lambda piece: piece != "▁cat")
+    found = comparison.compare(tiny, tmp_path, Check({"en": ("cat",)}, rounds=3))
+    assert found.fillings is None
+    assert found.seconds.of == "hidden states"
+    assert found.measure == "vectors of texts"
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux says what memory a process has")
 def test_memory_is_that_of_a_process_of_its_own(tiny: Path) -> None:
     ballast = np.ones(100_000_000, np.float32)  # 400 MB of this process

@@ -234,6 +234,9 @@ def test_without_an_mlm_head_the_states_say_what_is_lost(make_checkpoint: Callab
         ({"rounding": "up"}, "rounding 'up' is not known"),
         ({"calibration": "luck"}, "calibration 'luck' is not known"),
         ({"keep_worst": -1}, "keep_worst is -1, wanted 0 or more"),
+        ({"keep_worst": 3, "mode": "fp16"}, "mode fp16 keeps no matrices and calibrates nothing"),
+        ({"calibrate": TEXTS, "mode": "fp16"}, "mode fp16 keeps no matrices and calibrates nothing"),
+        ({"calibration": "entropy"}, "calibration entropy is of the fixed scales of mode static; dynamic was asked for"),
     ],
 )
 def test_what_cannot_be_is_told(options: dict[str, object], said: str) -> None:
@@ -281,6 +284,20 @@ def test_transformers_loads_float16(tiny: Path, tmp_path: Path) -> None:
     found = transformers.AutoModelForMaskedLM.from_pretrained(tmp_path / "out")
     wanted = checkpoint.read(checkpoint.open(tiny), "layers.1.grow.weight")
     np.testing.assert_allclose(found.roberta.encoder.layer[1].intermediate.dense.weight.detach().float().numpy(), wanted, atol=1e-3)
+
+
+def test_float16_does_not_become_float16_again(make_checkpoint: Callable[..., Path], tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="all of its weights are float16 already, so nothing would change"):
+        compression.run(make_checkpoint(dtype="float16"), tmp_path / "out", quantizing.quantize, Quantize("fp16"), check=QUIET)
+    assert not any(tmp_path.iterdir())
+
+
+def test_only_options_that_have_a_part_are_written_down(tiny: Path, tmp_path: Path) -> None:
+    found = compression.run(tiny, tmp_path / "out", quantizing.quantize, Quantize("fp16"), check=QUIET)
+    assert found.options == {"mode": "fp16"}
+    assert "by `xlmr compress quantize` with mode fp16.\n" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert Quantize("dynamic").idle == ("calibration",)
+    assert Quantize("static").idle == ()
 
 
 # -- what others do with it --

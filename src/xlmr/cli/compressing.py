@@ -245,6 +245,8 @@ def prune(output: Path, recover: int, state: Path | None, resume: bool, **chosen
     """
     from xlmr.compression import pruning, recovering
 
+    if not recover and (state or resume):
+        raise click.UsageError("--state and --resume are of --recover STEPS, which was not asked for")
     place = state or output.with_name(f"{output.name}.run")
     taught = {field.name: chosen.pop(field.name) for field in fields(recovering.Recovery) if field.name in chosen}
     own = {field.name: chosen.pop(field.name) for field in fields(pruning.Prune) if field.name in chosen}

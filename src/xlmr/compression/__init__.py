@@ -37,7 +37,7 @@ Change = Callable[[Parts, Path, O, Step], dict[str, Any]]
 Two of them are read here: `languages`, where the model is for these alone from then on, and `notes`, what its user should know.
 """
 UNTOLD = (*PLACES, "calibrate", "asked")
-"""Options that are not written down: where a run lies, and texts of a user's own."""
+"""Options that are not written down: where a run lies, and texts of a user's own; nor are those that the method's options call `idle`."""
 PACKAGES = ("xlmr", "numpy", "onnxruntime", "torch")
 """Whose versions are written down."""
 
@@ -100,7 +100,8 @@ def run(
         found = comparison.compare(opened.folder, new, check, examples, languages=chain.languages([*earlier, {"facts": facts}]), step=step)
         refuse(found, check)
         compared = time.perf_counter()
-        given = plain({name: value for name, value in asdict(options).items() if name not in UNTOLD})  # type: ignore[call-overload]  # a dataclass
+        untold = {*UNTOLD, *getattr(options, "idle", ())}
+        given = plain({name: value for name, value in asdict(options).items() if name not in untold})  # type: ignore[call-overload]  # a dataclass
         notes = (*facts.get("notes", ()), *card.loads(new))
         done = {"method": method, "options": given, "source": name, "revision": revision, "facts": facts, "versions": versions()}
         history = [*earlier, {**done, "notes": notes, "comparison": found.as_json()}]

@@ -36,6 +36,7 @@ from xlmr.tensors import TABLES
 DYNAMIC, STATIC, WEIGHT_ONLY, FLOAT16 = MODES = ("dynamic", "static", "weight-only", "fp16")
 BITS = (8, 4)
 ROUNDINGS = ("gptq", "nearest")
+CALIBRATION = "percentile"
 KEPT = 2
 """Matrices that stay in float16 where nothing is said: of a small model a hundredth of all, and most of what it loses."""
 
@@ -57,7 +58,7 @@ class Quantize:
     """None: `probe.builtin`."""
     rounding: str = "gptq"
     """Of `ROUNDINGS`."""
-    calibration: str = "percentile"
+    calibration: str = CALIBRATION
     """How fixed scales are found: a key of `ranges.CALIBRATIONS`. For `static` alone."""
     calibrate: Texts | None = None
     """To calibrate on; None: `calibration.builtin`, of a model for some languages alone theirs."""
@@ -75,6 +76,17 @@ class Quantize:
             raise BadInput(f"keep_worst is {self.keep_worst}, wanted 0 or more")
         if self.calibrate is not None and not any(self.calibrate.values()):
             raise BadInput("there are no texts to calibrate on; wanted some in a language at least, or None for those that come with xlmr")
+        if self.mode == FLOAT16 and (self.keep_worst or self.calibrate is not None):
+            raise BadInput(f"mode {FLOAT16} keeps no matrices and calibrates nothing; leave out keep_worst and calibrate")
+        if self.mode != STATIC and self.calibration != CALIBRATION:
+            raise BadInput(f"calibration {self.calibration} is of the fixed scales of mode {STATIC}; {self.mode} was asked for")
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """Options that have no part in the mode, so that no card names them."""
+        if self.mode == FLOAT16:
+            return "bits", "keep_worst", "agreement", "rounding", "calibration"
+        return () if self.mode == STATIC else ("calibration",)
 
 
 def quantize(parts_: Parts, new: Path, options: Quantize, step: Step) -> dict[str, Any]:
@@ -85,10 +97,17 @@ def quantize(parts_: Parts, new: Path, options: Quantize, step: Step) -> dict[st
     """
     chain.refuse_again(parts_, "quantize", mode=options.mode)
     if options.mode == FLOAT16:
+        _refuse_halves(parts_)
         step("writing weights in float16")
         parts.put(replace(parts_, dtype="float16"), new)
         return {"dtype": "float16"}
     return _integers(parts_, new, options, step)
+
+
+def _refuse_halves(of: Parts) -> None:
+    task = of.source.task
+    if all(held.dtype == "float16" for held in (*of.source.stored.values(), *(task.stored.values() if task else ()))):
+        raise BadInput(f"{of.source.folder}: all of its weights are float16 already, so nothing would change; wanted another mode")
 
 
 def _integers(of: Parts, new: Path, options: Quantize, step: Step) -> dict[str, Any]:

@@ -41,9 +41,10 @@ class Seconds:
 
 def measure(sides: Sides, every: Sequence[Sentence], *, fills: bool, rounds: int, step: Step = lambda _: None) -> Seconds:
     """Seconds of both for the sentences, batch by batch in turns, the one first and then the other. With `fills` a seventh of the pieces is
-    hidden and asked for, else it is the states alone.
+    hidden and asked for; else, and where both cut no piece alike, it is the states alone.
     """
-    asked = agreement.masked(every, (0,)) if fills else [Masked(of, []) for of in every]
+    asked = agreement.masked(every, (0,)) if fills else []
+    fills, asked = bool(asked), asked or [Masked(of, []) for of in every]
     batches = [[asked[i] for i in batch] for batch in batching.group([of.of.length for of in asked])]
     for side, encoder in enumerate(sides):  # nothing is started or read from the disk in the first round
         _ask(encoder, batches[0], side, fills)
