@@ -30,6 +30,8 @@ from xlmr.compression.pruning import Prune
 from xlmr.compression.quantizing import Quantize
 from xlmr.compression.selection import Trim
 
+ENCODERS, FILLERS = "compression_contenders.py", "contenders.py"
+"""What the race runs, each contender in a process of its own."""
 Step = Callable[[Path, Path], object]
 """From a checkpoint's folder to a new one."""
 
@@ -184,18 +186,18 @@ def plot(points: Sequence[Point], file: Path) -> None:
 
 def race(model: Path, int8: Path, rounds: int, folder: Path) -> str:
     """All contenders, interleaved: one pass of each, then the next round."""
-    encoders = [start("xlmr, fp32", "xlmr", model, model), start("xlmr, int8", "xlmr", int8, model)]
+    encoders = [start("xlmr, fp32", ENCODERS, "xlmr", model, model), start("xlmr, int8", ENCODERS, "xlmr", int8, model)]
     if find_spec("ctranslate2"):
-        with process("convert", model, folder / "ctranslate2") as converter:
+        with process(ENCODERS, "convert", model, folder / "ctranslate2") as converter:
             converter.communicate()
-        encoders.append(start("CTranslate2, int8", "ctranslate2", folder / "ctranslate2", model))
+        encoders.append(start("CTranslate2, int8", ENCODERS, "ctranslate2", folder / "ctranslate2", model))
     for _ in range(rounds):
         for contender in encoders:
             contender.ask()
     for contender in encoders:
         contender.process.communicate()
-    fillers = [filler("xlmr, fp32", "xlmr", model), filler("xlmr, int8", "xlmr", int8)]
-    fillers += [filler(TITLES[name], name, model) for name in ("pipeline-1", "masked-only")]
+    fillers = [start("xlmr, fp32", FILLERS, "xlmr", model), start("xlmr, int8", FILLERS, "xlmr", int8)]
+    fillers += [start(TITLES[name], FILLERS, name, model) for name in ("pipeline-1", "masked-only")]
     for _ in range(rounds):
         for contender in fillers:
             contender.run()
@@ -204,22 +206,13 @@ def race(model: Path, int8: Path, rounds: int, folder: Path) -> str:
     return "\n".join([race_table("encoder", encoders), race_table("fill-mask", fillers)])
 
 
-def process(*given: object) -> "subprocess.Popen[str]":
-    command = [sys.executable, str(HERE / "compression_contenders.py"), *map(str, given)]
+def process(script: str, *given: object) -> "subprocess.Popen[str]":
+    command = [sys.executable, str(HERE / script), *map(str, given)]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8", env=environment())
 
 
-def start(title: str, name: str, folder: Path, pieces: Path) -> Contender:
-    contender = Contender(title, process(name, folder, pieces))
-    contender.resident = contender.read()["resident"]
-    return contender
-
-
-def filler(title: str, name: str, folder: Path) -> Contender:
-    command = [sys.executable, str(HERE / "contenders.py"), name, str(folder)]
-    contender = Contender(
-        title, subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8", env=environment())
-    )
+def start(title: str, script: str, *given: object) -> Contender:
+    contender = Contender(title, process(script, *given))
     contender.resident = contender.read()["resident"]
     return contender
 

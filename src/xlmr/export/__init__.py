@@ -100,7 +100,7 @@ def run(
     maker = import_module(f"xlmr.export.{target}")
     opened = checkpoint.open(source, revision=revision)
     beside.check(opened, answers.find(opened, options.task))
-    began, integers = time.perf_counter(), widening.quantized(opened)
+    began, integers = time.perf_counter(), opened.quantized
     with _anew(maker, opened, place, options, force, step) if place else _in_place(maker, opened, options, force, step) as (made, of):
         written = time.perf_counter()
         step("asking what was written")

@@ -19,7 +19,7 @@ from xlmr import checkpoint
 from xlmr.checkpoint import Checkpoint
 from xlmr.checkpoint.folder import VERSION, WEIGHTS
 from xlmr.errors import BadInput
-from xlmr.export import answers, beside, onnx_model, safetensors, servers, widening
+from xlmr.export import answers, beside, onnx_model, safetensors, servers
 from xlmr.export.answers import Task
 from xlmr.export.onnx_model import DATA, GRAPH
 from xlmr.export.options import Onnx
@@ -88,7 +88,7 @@ def in_place(of: Checkpoint, options: Onnx, force: bool) -> Iterator[Made]:
 
 
 def _check_in_place(of: Checkpoint, options: Onnx, force: bool) -> None:
-    if widening.quantized(of):
+    if of.quantized:
         raise BadInput(f"{of.folder}: its weights are quantized, and graphs are written for floats; export to an --output, where they are")
     if options.server is not None:
         raise BadInput(f"a folder for {options.server} is a new one; in place nothing but the graph is written")

@@ -14,16 +14,10 @@ from xlmr import checkpoint
 from xlmr.checkpoint import Checkpoint, SavedHead, attachments, sentences
 from xlmr.checkpoint.attachments import Attachment
 from xlmr.checkpoint.folder import TOKENIZER
-from xlmr.checkpoint.integers import Quantized
 from xlmr.export.answers import MASKS
 from xlmr.export.beside import Weights
 
 FIT = "xlmr fit"
-
-
-def quantized(of: Checkpoint) -> bool:
-    """Whether any of its weights are integers."""
-    return any(isinstance(held, Quantized) for held in of.stored.values())
 
 
 @contextmanager
@@ -32,7 +26,7 @@ def widened(of: Checkpoint, output: Path) -> Iterator[Checkpoint]:
 
     What was fitted to it is said to be fitted to the floats. Raises BadCheckpoint where that is broken, or of another encoder.
     """
-    if not quantized(of):
+    if not of.quantized:
         yield of
         return
     output.parent.mkdir(parents=True, exist_ok=True)
