@@ -1,5 +1,6 @@
 import gzip
 import lzma
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,6 +80,25 @@ def test_a_corpus_gives_back_each_line_and_groups_lie_together(data: Path, tmp_p
     assert again.languages == made.languages
     for name in ("tokens", "starts", "language", "group", "phrase"):
         np.testing.assert_array_equal(getattr(again, name), getattr(made, name))
+
+
+@pytest.mark.parametrize(
+    ("part", "spoil", "message"),
+    [
+        ("starts", lambda of: of[:-1], "lines, of"),
+        ("starts", lambda of: of[::-1].copy(), "one after another"),
+        ("starts", lambda of: of + 1, "one after another"),
+        ("language", lambda of: of + np.uint8(200), "found language 2"),
+    ],
+    ids=["a line less", "backwards", "shifted", "unknown language"],
+)
+def test_a_corpus_whose_parts_contradict_each_other_is_refused(
+    data: Path, tmp_path: Path, part: str, spoil: Callable[[np.ndarray], np.ndarray], message: str
+) -> None:
+    made = corpus.encode(list(corpus.read(settings(data)))[:50], spell, 60_001, ("lexicon",))
+    corpus.save(replace(made, **{part: spoil(getattr(made, part))}), tmp_path / "corpus.safetensors")
+    with pytest.raises(BadRecipe, match=message):
+        corpus.load(tmp_path / "corpus.safetensors")
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:

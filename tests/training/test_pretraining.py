@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +25,7 @@ from tales import write
 
 from xlmr import checkpoint
 from xlmr.errors import BadRecipe
-from xlmr.training import corpus, loop, pretraining
+from xlmr.training import corpus, loop, pretraining, states
 from xlmr.training.pretraining import pretrain
 
 Recipe = Callable[..., Path]
@@ -207,6 +210,77 @@ def test_a_gradient_that_is_never_finite_stops_the_run(write_recipe: Recipe, tmp
     monkeypatch.setattr(pretraining.Pretraining, "loss", lambda self, part, processes: tuple_nan(real(self, part, processes)))
     with pytest.raises(BadRecipe, match="step 2: the gradient was not finite 3 times in a row"):
         pretrain(write_recipe(tmp_path / "nan"))
+
+
+def test_a_gradient_that_is_not_finite_once_costs_its_step_alone(
+    write_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, asked = pretraining.Pretraining.loss, []
+
+    def once(self: Any, part: Any, processes: int) -> Any:
+        asked.append(1)
+        result = real(self, part, processes)
+        return tuple_nan(result) if len(asked) == 3 else result
+
+    monkeypatch.setattr(pretraining.Pretraining, "loss", once)
+    made = pretrain(write_recipe(tmp_path / "nan"))
+    assert [line.get("lost", 0) for line in losses(tmp_path / "nan")] == [0, 0, *[1] * 9]  # of step 3 no loss is told
+    assert all(np.isfinite(of).all() for of in checkpoint.weights(checkpoint.open(made)).values())
+
+
+def test_a_full_disk_stops_the_run_and_loses_no_state(
+    straight: Path, write_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = write_recipe(tmp_path / "run")
+    recipe.write_text(recipe.read_text().replace("minutes = 60", "minutes = 0"))
+    interrupted(monkeypatch, recipe, "_log", 5)
+    with largest_file(20_000), pytest.raises(OSError, match="the last state is whole: make room, and go on with --resume") as raised:
+        pretrain(recipe, resume=True)
+    assert raised.value.filename == str(tmp_path / "run" / "state")
+    assert not (tmp_path / "run" / "state.partial").exists()
+    pretrain(recipe, resume=True)
+    assert losses(tmp_path / "run") == losses(straight)
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """The system refuses to let a file grow beyond so many bytes, as a full disk would."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_text_of_a_run_that_is_cut_short_is_named(write_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = write_recipe(tmp_path / "run")
+    recipe.write_text(recipe.read_text().replace("minutes = 60", "minutes = 0"))
+    interrupted(monkeypatch, recipe, "_log", 3)
+    text = tmp_path / "run" / "data" / "corpus.safetensors"
+    text.write_bytes(text.read_bytes()[:-1_000])
+    with pytest.raises(BadRecipe, match=r"corpus\.safetensors: not readable as the text of a run"):
+        pretrain(recipe, resume=True)
+
+
+@pytest.mark.slow
+def test_a_process_killed_at_any_moment_resumes_exactly(straight: Path, write_recipe: Recipe, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path / "killed")
+    recipe.write_text(recipe.read_text().replace("minutes = 60", "minutes = 0"))  # it is as often writing as learning
+    command, rng, kills = [sys.executable, "-m", "xlmr", "pretrain", str(recipe)], np.random.default_rng(0), 0
+    seconds, enough = 0.0, time.monotonic() + 600
+    while time.monotonic() < enough:
+        resume = ["--resume"] * (states.find(tmp_path / "killed" / "state") is not None)
+        process = subprocess.Popen(command + resume, stderr=subprocess.DEVNULL)
+        try:
+            assert process.wait(seconds + rng.random() * 4) == 0
+            break
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            kills, seconds = kills + 1, seconds + 0.5  # until it has time to begin, and then to end
+    assert kills > 5
+    assert losses(tmp_path / "killed") == losses(straight)
 
 
 def tuple_nan(result: Any) -> Any:

@@ -6,7 +6,7 @@ Parameters have the names of `xlmr.tensors`, so `state_dict` and a checkpoint's 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -296,9 +296,24 @@ class Layer(nn.Module):
         shaped = padded.view(bucket.rows, -1, 3, self.heads, qkv.shape[-1] // 3 // self.heads)
         query, key, value = shaped.permute(2, 0, 3, 1, 4)  # rows heads longest head_width
         dropout = self.attention_dropout if self.training else 0.0
-        out = F.scaled_dot_product_attention(query, key, value, attn_mask=bucket.real, dropout_p=dropout)
+        out = attention_of(query)(query, key, value, attn_mask=bucket.real, dropout_p=dropout)
         out = out.transpose(1, 2).reshape(-1, qkv.shape[-1] // 3)
         return out if bucket.tokens is None else out.index_select(0, bucket.tokens)
+
+
+def attention_of(query: Tensor) -> Callable[..., Tensor]:
+    """PyTorch's own attention, but on a processor in bfloat16, where going back through that takes as long as all else together."""
+    slow = query.device.type == "cpu" and query.dtype == torch.bfloat16
+    return _attention if slow else F.scaled_dot_product_attention
+
+
+def _attention(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None, dropout_p: float) -> Tensor:
+    """The same in products: softmax(QK^T / sqrt(size)) V (Vaswani et al. 2017, section 3.2.1), the softmax in float32."""
+    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
+    if attn_mask is not None:
+        scores = scores.masked_fill(~attn_mask, -torch.inf)
+    shares = F.dropout(scores.softmax(-1, dtype=torch.float32).to(value.dtype), dropout_p)
+    return shares @ value
 
 
 class Head(nn.Module):

@@ -15,16 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 from xlmr.errors import BadRecipe
 from xlmr.evaluation.benchmarks import Line as Line
+from xlmr.training.disk import writing
 from xlmr.training.recipes import Data
 
 PROSE = "prose"
 OPENED: Mapping[str, Callable[..., Any]] = {"": open, ".xz": lzma.open, ".gz": gzip.open}
 """How a text file may be packed; of two copies the first is read."""
+ARRAYS = ("tokens", "starts", "language", "group", "phrase")
 TEXT = re.compile(r"([^.]+)\.(?:txt|tsv)(?:\.xz|\.gz)?")
 
 
@@ -109,18 +111,34 @@ def encode(lines: Iterable[Line], tokenize: Callable[[list[str]], list[list[int]
 
 
 def save(corpus: Corpus, path: Path) -> None:
-    """One safetensors file; it appears whole."""
-    arrays = {name: getattr(corpus, name) for name in ("tokens", "starts", "language", "group", "phrase")}
+    """One safetensors file; it appears whole. Raises OSError where the disk refuses."""
     partial = path.with_suffix(".partial")
-    save_file(arrays, partial, metadata={"languages": json.dumps(corpus.languages)})
-    partial.replace(path)
+    with writing(path, "make room, and begin again"):
+        save_file({name: getattr(corpus, name) for name in ARRAYS}, partial, metadata={"languages": json.dumps(corpus.languages)})
+        partial.replace(path)
 
 
 def load(path: Path) -> Corpus:
-    """A corpus that `save` wrote."""
-    with safe_open(path, "np") as opened:
-        languages = tuple(json.loads(opened.metadata()["languages"]))
-    return Corpus(**load_file(path), languages=languages)
+    """A corpus that `save` wrote. Raises BadRecipe where it is cut short, or its parts contradict each other."""
+    try:
+        with safe_open(path, "np") as opened:
+            languages = tuple(json.loads(opened.metadata()["languages"]))
+        loaded = Corpus(**load_file(path), languages=languages)
+        _check(loaded)
+    except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
+        raise BadRecipe(f"{path}: not readable as the text of a run ({error}); remove {path.parent}, and begin a new run") from None
+    return loaded
+
+
+def _check(corpus: Corpus) -> None:
+    """Raises ValueError where the parts cannot be of one corpus."""
+    lines, starts = len(corpus.language), corpus.starts
+    if not len(starts) - 1 == lines == len(corpus.group) == len(corpus.phrase):
+        raise ValueError(f"found {len(starts) - 1} lines, of {lines} the language")
+    if starts[0] != 0 or starts[-1] != len(corpus.tokens) or (np.diff(starts) < 0).any():
+        raise ValueError(f"its lines are not {len(corpus.tokens)} tokens one after another")
+    if lines and corpus.language.max() >= len(corpus.languages):
+        raise ValueError(f"found language {corpus.language.max()} of {len(corpus.languages)}")
 
 
 def digest(corpus: Corpus) -> str:

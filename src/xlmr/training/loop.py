@@ -27,8 +27,9 @@ from xlmr.checkpoint import Checkpoint
 from xlmr.errors import BadRecipe
 from xlmr.training import boards, states
 from xlmr.training.boards import Board
+from xlmr.training.disk import writing
 
-KEPT = ("step", "seconds", "skipped", "sums", "summed")  # of the progress, in the state
+KEPT = ("step", "seconds", "skipped", "lost", "sums", "summed")  # of the progress, in the state
 SKIPS = 20  # steps whose gradient is not finite, one after another, before the run stops
 
 
@@ -98,6 +99,9 @@ class Progress:
     step: int = 0
     seconds: float = 0.0
     skipped: int = 0
+    """Steps in a row, up to now, whose gradient was not finite."""
+    lost: int = 0
+    """All such steps of the run."""
     sums: dict[str, float] = field(default_factory=dict)
     """Losses since the last line of the log, summed over `summed` steps."""
     summed: int = 0
@@ -125,9 +129,10 @@ def train(task: Task, optimisers: Sequence[Optimizer], plan: Plan, accelerator: 
         progress.step += 1
         progress.seconds += time.monotonic() - started
         started = time.monotonic()
-        for name, value in losses.items():
-            progress.sums[name] = progress.sums.get(name, 0.0) + value
-        progress.summed += 1
+        if not progress.skipped:
+            for name, value in losses.items():
+                progress.sums[name] = progress.sums.get(name, 0.0) + value
+            progress.summed += 1
         bar.update(plan.size)
         last = progress.step == plan.steps
         if progress.step % plan.log == 0 or last:
@@ -194,9 +199,13 @@ def _step(task: Task, optimisers: Sequence[Any], plan: Plan, accelerator: Accele
             optimiser.step()
     else:
         progress.skipped += 1
+        progress.lost += 1
         if progress.skipped >= SKIPS:
             raise BadRecipe(f"step {step}: the gradient was not finite {SKIPS} times in a row; lower the rate, or look at the data")
-        say(accelerator, f"step {step}: the gradient is not finite, so the step changes nothing ({progress.skipped} in a row)")
+        say(
+            accelerator,
+            f"step {step}: the gradient is not finite, so it changes nothing ({progress.lost} such steps, {progress.skipped} in a row)",
+        )
     for optimiser in optimisers:
         optimiser.zero_grad()
     return {name: float(accelerator.reduce(value, "mean")) for name, value in sums.items()}
@@ -244,7 +253,7 @@ def _resume(task: Task, optimisers: Sequence[Optimizer], plan: Plan, accelerator
                         "wanted more tokens")  # fmt: skip
     states.load(found, accelerator.unwrap_model(task.model), optimisers)
     task.restore(raw["task"])
-    progress = Progress(**{name: raw[name] for name in KEPT})
+    progress = Progress(**{name: raw[name] for name in KEPT if name in raw})
     accelerator.wait_for_everyone()  # nothing is moved that another process reads
     if accelerator.is_main_process:
         _cut_log(plan.folder / "log.jsonl", progress.step)
@@ -268,15 +277,18 @@ def _keep_trunk(state: Path, trunk: Path) -> None:
     """A copy of the state, from which a longer plan can go on."""
     copy = trunk.with_name("trunk.partial")
     shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(state, copy)
+    with writing(trunk, "make room, and go on with --resume"):
+        shutil.copytree(state, copy)
     states.replace(copy, trunk)
 
 
 def _log(plan: Plan, progress: Progress, accelerator: Accelerator, board: Board | None, bar: Any) -> None:
-    losses = {name: round(total / progress.summed, 6) for name, total in progress.sums.items()}
+    losses = {name: round(total / progress.summed, 6) for name, total in progress.sums.items() if progress.summed}
     progress.sums, progress.summed = {}, 0
     line = {"step": progress.step, plan.unit: progress.step * plan.size, **losses, "rate": plan.rate(progress.step - 1),
             "seconds": round(progress.seconds, 1)}  # fmt: skip
+    if progress.lost:
+        line["lost"] = progress.lost
     _write(plan, board, line)
     bar.set_postfix({name: f"{value:.3f}" for name, value in losses.items()}, refresh=False)
 
@@ -286,7 +298,8 @@ def _write(plan: Plan, board: Board | None, line: Mapping[str, Any]) -> None:
     if board:
         board.add(line)
         plan.folder.mkdir(parents=True, exist_ok=True)
-        with (plan.folder / "log.jsonl").open("a", encoding="utf-8") as log:
+        path = plan.folder / "log.jsonl"
+        with writing(path, "make room, and go on with --resume"), path.open("a", encoding="utf-8") as log:
             log.write(json.dumps(finite(line), allow_nan=False) + "\n")
 
 

@@ -16,21 +16,35 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from xlmr.errors import BadRecipe
+from xlmr.training.disk import writing
 
 FILES = ("model.safetensors", "optimisers.safetensors", "state.json")
 
 
 def save(folder: Path, model: nn.Module, optimisers: Sequence[Optimizer], progress: Mapping[str, Any]) -> None:
-    """Write the state beside the old one, then put it in its place."""
+    """Write the state beside the old one, then put it in its place. Raises OSError where the disk refuses: the old one stays."""
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    save_file({name: of.contiguous() for name, of in model.state_dict().items()}, partial / FILES[0])
-    save_file(_flatten(optimisers), partial / FILES[1])
-    (partial / FILES[2]).write_text(json.dumps(progress), encoding="utf-8")
-    for name in FILES:
-        _flush(partial / name)
+    try:
+        with writing(folder, f"{_what_is_left(folder)} Two states must fit beside each other"):
+            partial.mkdir(parents=True)
+            save_file({name: of.contiguous() for name, of in model.state_dict().items()}, partial / FILES[0])
+            save_file(_flatten(optimisers), partial / FILES[1])
+            (partial / FILES[2]).write_text(json.dumps(progress), encoding="utf-8")
+            for name in FILES:
+                _flush(partial / name)
+    except OSError:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
     replace(partial, folder)
+
+
+def _what_is_left(folder: Path) -> str:
+    return (
+        "the last state is whole: make room, and go on with --resume."
+        if find(folder)
+        else "there is no state yet: make room, and begin anew."
+    )
 
 
 def replace(new: Path, old: Path) -> None:
