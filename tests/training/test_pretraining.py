@@ -184,6 +184,16 @@ def test_a_run_goes_on_from_a_model_and_is_taught_by_its_calibration(straight: P
         pretrain(recipe, start=str(start), resume=True)
 
 
+def test_a_run_goes_on_from_a_model_made_larger(straight: Path, write_recipe: Recipe, tmp_path: Path) -> None:
+    start = str(straight / "model")
+    made = pretrain(write_recipe(tmp_path / "run", top="[growth]\nlayers = 1\ninner = 32"), start=start)
+    assert (checkpoint.open(made).config.layers, checkpoint.open(made).config.inner) == (3, 96)
+    with pytest.raises(BadRecipe, match="start was made by another recipe: growth changed"):
+        pretrain(write_recipe(tmp_path / "run", top="[growth]\nlayers = 2\ninner = 32"), start=start)
+    with pytest.raises(BadRecipe, match=r"\[growth\] is for a run that goes on from a model: name one \(--from\)"):
+        pretrain(write_recipe(tmp_path / "alone", top="[growth]\nlayers = 1"))
+
+
 def test_a_second_run_does_not_overwrite_the_first(straight: Path, write_recipe: Recipe) -> None:
     with pytest.raises(BadRecipe, match="holds an earlier run: resume it"):
         pretrain(write_recipe(straight))

@@ -24,10 +24,10 @@ from xlmr.errors import BadCheckpoint, BadRecipe
 from xlmr.heads.calibration import Table
 from xlmr.runtimes.torch import Encoder, build, export, load
 from xlmr.tokenizer import from_sentencepiece
-from xlmr.training import corpus, loop, neighbours, static, teaching, vocabulary
+from xlmr.training import corpus, growing, loop, neighbours, static, teaching, vocabulary
 from xlmr.training.corpus import Corpus, Line
 from xlmr.training.examples import Pieces
-from xlmr.training.recipes import Recipe
+from xlmr.training.recipes import Growth, Recipe
 
 MADE_OF = "made_of.json"
 CORPUS, HELDOUT = "corpus.safetensors", "heldout.jsonl"
@@ -38,7 +38,12 @@ def prepare(recipe: Recipe, start: str | None) -> None:
 
     Raises BadRecipe where one of them was made by another recipe, or of another text.
     """
-    _check(recipe, xlmr.checkpoint.open(start).config if start is not None else _config(recipe, recipe.vocabulary.size))
+    if start is not None:
+        _check(recipe, growing.larger(xlmr.checkpoint.open(start).config, recipe.growth))
+    elif recipe.growth != Growth():
+        raise BadRecipe("[growth] is for a run that goes on from a model: name one (--from), or say its size in [sizes]")
+    else:
+        _check(recipe, _config(recipe, recipe.vocabulary.size))
     folder = Path(recipe.output)
     data = keep(folder / "data", _data_of(recipe, start), lambda partial: _make_data(recipe, start, partial))
     text, tokenizer = corpus.load(data / CORPUS), open_tokenizer(data / TOKENIZER)
@@ -49,6 +54,8 @@ def prepare(recipe: Recipe, start: str | None) -> None:
         if taught_by is not None:
             rows = teaching.digest(taught_by)
             of |= {"teacher": {"rows": rows, "columns": recipe.teacher.columns, "share": recipe.teacher.share}}
+        if recipe.growth != Growth():
+            of |= {"growth": asdict(recipe.growth), "seed": recipe.seed}
         keep(folder / "start", of, lambda partial: _save(_go_on(recipe, start, taught_by, text), data, partial))
         return
     config = _config(recipe, tokenizer.get_vocab_size())
@@ -158,14 +165,14 @@ def _vocabulary(recipe: Recipe, start: str | None, train: list[Line]) -> bytes:
 
 
 def _go_on(recipe: Recipe, start: str, taught_by: Table | None, text: Corpus) -> Encoder:
-    """A checkpoint, perhaps with its teacher's rows in some columns of its table."""
+    """A checkpoint, perhaps with its teacher's rows in some columns of its table, perhaps larger."""
     opened = xlmr.checkpoint.open(start)
     loop.tell_unpacked(opened)
     encoder = load(opened)
     if taught_by is not None:
         counts = np.bincount(text.tokens, minlength=encoder.config.vocabulary)
         teaching.seat(encoder, taught_by, counts, recipe.teacher.columns, recipe.teacher.share)
-    return encoder
+    return growing.grow(encoder, recipe.growth, recipe.seed)
 
 
 def _make_static(recipe: Recipe, config: Config, text: Corpus) -> Encoder:

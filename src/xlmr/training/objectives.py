@@ -140,10 +140,11 @@ def full_softmax(x: Tensor, targets: Tensor, matrix: Tensor, bias: Tensor, block
 def sampled_softmax(x: Tensor, targets: Tensor, matrix: Tensor, bias: Tensor, negatives: Negatives) -> Tensor:
     """Summed cross-entropy `[]` against the negatives alone, each score less the log of its piece's chance to be drawn."""
     shift = bias - negatives.log_chance
-    own = (x * matrix.index_select(0, targets)).sum(-1) + shift[targets]
-    scores = F.linear(x, matrix.index_select(0, negatives.ids), shift[negatives.ids])
-    scores = scores.masked_fill(targets[:, None] == negatives.ids, -torch.inf)  # the target itself is no negative
-    return (torch.logsumexp(torch.cat([own[:, None], scores], 1).float(), 1) - own.float()).sum()
+    own = ((x * matrix.index_select(0, targets)).sum(-1) + shift[targets]).float()
+    others = F.linear(x, matrix.index_select(0, negatives.ids), shift[negatives.ids]).float().logsumexp(1)
+    place = torch.searchsorted(negatives.ids, targets).clamp(max=len(negatives.ids) - 1)
+    among = negatives.ids[place] == targets  # drawn too: it is counted once
+    return (torch.where(among, others, torch.logaddexp(others, own)) - own).sum()
 
 
 def pool(states: Tensor, packed: Packed, hidden: Tensor | None = None) -> Tensor:

@@ -149,6 +149,16 @@ class Teacher:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """How much larger than the model it goes on from a run's model is (`training.growing`)."""
+
+    layers: int = 0
+    """Put on top, copies of the last."""
+    inner: int = 0
+    """Units put into each feed-forward network."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Optimiser:
     """AdamW, with Muon for the matrices inside the layers where `muon` is above 0."""
 
@@ -195,11 +205,12 @@ class Recipe:
     neighbours: Neighbours = field(default_factory=Neighbours)
     objective: Objective = field(default_factory=Objective)
     teacher: Teacher = field(default_factory=Teacher)
+    growth: Growth = field(default_factory=Growth)
     optimiser: Optimiser = field(default_factory=Optimiser)
 
 
 SECTIONS = {"data": Data, "vocabulary": Vocabulary, "sizes": Sizes, "static": Static, "neighbours": Neighbours, "objective": Objective,
-            "teacher": Teacher, "optimiser": Optimiser}  # fmt: skip
+            "teacher": Teacher, "growth": Growth, "optimiser": Optimiser}  # fmt: skip
 
 
 def read(path: Path) -> Recipe:
