@@ -16,7 +16,7 @@ import numpy as np
 from xlmr import batching, metrics
 from xlmr import encoder as encoders
 from xlmr.encoder import Encoder
-from xlmr.evaluation.benchmarks import Tagged, Topic
+from xlmr.evaluation.benchmarks import Line, Tagged, Topic
 from xlmr.evaluation.retrieval import vectors
 
 ENGLISH = "en"
@@ -73,6 +73,13 @@ def topics(encoder: Encoder, train: Sequence[Topic], dev: Sequence[Topic], layer
 
     found = {language: labelled([row for row in dev if row.language == language]) for language in sorted({row.language for row in dev})}
     return _scores(layers, labelled([row for row in train if row.language == ENGLISH]), found, found)
+
+
+def languages(encoder: Encoder, train: Sequence[Line], asked: Sequence[Line], layer: int) -> float:
+    """Macro F1 of the language of each line, from its mean state."""
+    learnt, found = ((vectors(encoder, [line.text for line in lines], [layer])[0], np.array([line.language for line in lines]))
+                     for lines in (train, asked))  # fmt: skip
+    return metrics.macro_f1(fit(*learnt).predict(found[0]), found[1])
 
 
 def parts_of_speech(

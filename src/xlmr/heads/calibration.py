@@ -77,11 +77,15 @@ def vector(of: Calibration, ids: np.ndarray, states: np.ndarray | None) -> np.nd
 
 def summed(of: Table, ids: np.ndarray) -> np.ndarray:
     """The rows of a text's pieces and sequences, added: float32 `[size]`."""
-    numbers = ids if of.numbers is None else of.numbers[ids]
-    keys = np.concatenate(hashes(numbers, np.zeros(len(ids), np.int64)))
+    keys = np.concatenate(hashes(numbered(of, ids), np.zeros(len(ids), np.int64)))
     places = found_in(of.keys, keys)
     total: np.ndarray = of.pieces[ids].sum(0, dtype=np.int32) + of.sequences[places[places >= 0]].sum(0, dtype=np.int32)
     return total.astype(np.float32)
+
+
+def numbered(of: Table, ids: np.ndarray) -> np.ndarray:
+    """As which number each piece is known, in a trimmed vocabulary too."""
+    return ids if of.numbers is None else of.numbers[ids]
 
 
 def hashes(ids: np.ndarray, owner: np.ndarray) -> list[np.ndarray]:

@@ -116,8 +116,10 @@ def classifier(encoder: Encoder, *, pair: str | None = None, top: int | None = N
     def answer(batch: list[Question]) -> list[list[Label]]:
         states = np.stack([*hidden.last(encoder, [question.ids for question in batch], lambda states: states[0].copy())])
         logits = of.logits(states)
-        if of.meaning is not None:
-            logits += np.stack([of.meaning.logits(np.array(question.ids), encoder.config) for question in batch])
+        if (meaning := of.meaning) is not None:
+            rows = [np.array(question.ids) for question in batch]
+            logits *= np.array([[meaning.share(ids, encoder.config)] for ids in rows], np.float32)
+            logits += np.stack([meaning.logits(ids, encoder.config) for ids in rows])
         return [ranked(of, scores, top) for scores in classes.probabilities(hidden.finite(logits), of.problem)]
 
     return lambda texts: answers.each(texts, prepare, answer)

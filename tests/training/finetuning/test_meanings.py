@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from test_runs import served
 import xlmr
 from xlmr import checkpoint
 from xlmr.checkpoint import attachments
+from xlmr.checkpoint.attachments import Attachment
 from xlmr.errors import BadCheckpoint
 from xlmr.heads.calibration import vector
 from xlmr.tasks import calibrations, meanings
@@ -51,6 +53,37 @@ def test_the_vectors_logits_are_added_to_the_heads(learnt: Tuned) -> None:
     shift = [both[label] - added[label] for label in both]
     assert np.ptp(own) > 0.01
     np.testing.assert_allclose(shift, shift[0], atol=1e-5)
+
+
+def test_the_first_head_counts_for_the_share_of_pieces_that_it_has_learnt_from(learnt: Tuned, write: Callable[..., str]) -> None:
+    """Of a text with nothing known in it the vectors' head speaks alone."""
+    model = xlmr.load(learnt.folder)
+    meaning = meanings.find(model, len(checkpoint.open(learnt.folder).config.labels))
+    assert meaning is not None
+    assert meaning.seen is not None
+    seen = [id for id in range(5, model.config.vocabulary - 1) if id in set(meaning.seen)]
+    other = [id for id in range(5, model.config.vocabulary - 1) if id not in set(meaning.seen)]
+    assert seen
+    assert other
+    bos, eos = [model.config.bos_id], [model.config.eos_id]
+    for ids, wanted in ((seen[:4], 1.0), (other[:3], 0.0), (seen[:1] + other[:3], 0.25), ([], 1.0)):
+        assert meaning.share(np.array(bos + ids + eos), model.config) == wanted
+    unknown = next(id for id in other if model.tokenizer.encode(model.tokenizer.decode([id])).ids == [*bos, id, *eos])
+    labels = checkpoint.open(learnt.folder).config.labels
+    alone = dict(zip(labels, meaning.logits(np.array([*bos, unknown, *eos]), model.config), strict=True))
+    shift = [np.log(of.score) - alone[of.label] for of in model.classify(model.tokenizer.decode([unknown]))]
+    np.testing.assert_allclose(shift, shift[0], atol=1e-5)
+
+
+def test_a_model_that_does_not_say_what_it_has_seen_counts_in_full(learnt: Tuned, tmp_path: Path) -> None:
+    shutil.copytree(learnt.folder, tmp_path / "old")
+    opened = checkpoint.open(learnt.folder)
+    arrays = dict(attachments.read(opened, meanings.NAME, "").arrays)
+    del arrays["seen"]
+    attachments.write(tmp_path / "old", meanings.NAME, Attachment(arrays), attachments.fingerprint(opened))
+    meaning = meanings.find(xlmr.load(tmp_path / "old"), len(opened.config.labels))
+    assert meaning is not None
+    assert meaning.share(np.array([0, 7, 2]), opened.config) == 1
 
 
 def test_the_calibration_goes_along_and_still_makes_vectors(learnt: Tuned, calibrated: Path) -> None:

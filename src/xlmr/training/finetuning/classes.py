@@ -39,6 +39,8 @@ class Goal:
     """float32 `[labels]`: 1 at each of its labels; of a regression its number."""
     vector: np.ndarray | None
     """Its calibrated vector, float32 `[size]`, where that is learnt from too."""
+    share: float = 1.0
+    """What the other head then counts for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class Vectors:
     """Of pieces alone."""
     examples: int
     """Of which it is learnt: the fewer, the more the prior of the weights counts."""
+    seen: np.ndarray
+    """The numbers of their pieces, ascending."""
 
 
 class Head(nn.Module):
@@ -95,8 +99,7 @@ class Classification:
 
         def make(number: int, of: Classified) -> list[Row[Goal]]:
             ids = np.array(classification.row(self.tokenizer, of.text, of.pair, longest), np.int64)
-            vector = None if self._vectors is None else meanings.vector(self._vectors.calibration, ids, self.config)
-            return [Row(ids, number, Goal(self._wanted(of), vector), self._weight(of))]
+            return [Row(ids, number, self._goal(of, ids), self._weight(of))]
 
         return lessons.each(examples, make)
 
@@ -125,7 +128,8 @@ class Classification:
         assert isinstance(head, Head)
         found = head(states.index_select(0, given.begins)).float()
         if head.meaning is not None:
-            found = meanings.SOFTER * found + head.meaning(_vectors(given, found)).float()
+            shares = torch.tensor([[goal.share] for goal in given.goals]).to(found)
+            found = meanings.SOFTER * shares * found + head.meaning(_vectors(given, found)).float()
         return [*found.cpu().numpy()]
 
     def join(
@@ -171,7 +175,13 @@ class Classification:
         if head.meaning is None:
             return {}
         weight, bias = (of.detach().float().cpu().numpy() for of in (head.meaning.weight, head.meaning.bias))
-        return {meanings.NAME: meanings.pack(weight, bias)}
+        return {meanings.NAME: meanings.pack(weight, bias, None if self._vectors is None else self._vectors.seen)}
+
+    def _goal(self, of: Classified, ids: np.ndarray) -> Goal:
+        if (vectors := self._vectors) is None:
+            return Goal(self._wanted(of), None)
+        vector = meanings.vector(vectors.calibration, ids, self.config)
+        return Goal(self._wanted(of), vector, meanings.share(vectors.calibration, vectors.seen, ids, self.config))
 
     def _wanted(self, of: Classified) -> np.ndarray:
         """float32 `[labels]`: 1 at each of an example's; of a regression its number."""
@@ -183,6 +193,15 @@ class Classification:
 
     def _weight(self, of: Classified) -> float:
         return 1.0 if self._weights is None else float(self._weights[self._index[of.labels[0]]])
+
+
+def vectors_of(of: Calibration, tokenizer: Tokenizer, config: Config, longest: int, train: Sequence[Classified]) -> Vectors:
+    """What is learnt of the vectors of these texts. Raises BadLine, with its place, for one that cannot be a row."""
+
+    def make(number: int, example: Classified) -> list[Row[None]]:
+        return [Row(np.array(classification.row(tokenizer, example.text, None, longest), np.int64), number, None)]
+
+    return Vectors(of, len(train), meanings.seen_in(of, (row.ids for row in lessons.each(train, make)), config))
 
 
 def _vectors(given: Given[Goal], like: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from xlmr.tasks import answering, calibrations, extractors
 from xlmr.tokenizer import Tokenizer
 from xlmr.training.finetuning import classes
 from xlmr.training.finetuning.answers import Answering
-from xlmr.training.finetuning.classes import Classification, Vectors
+from xlmr.training.finetuning.classes import Classification
 from xlmr.training.finetuning.lessons import Lengths, Lesson
 from xlmr.training.finetuning.settings import ANSWER, CLASSIFY, TAG, Settings
 from xlmr.training.finetuning.tags import Tagging
@@ -92,7 +92,7 @@ def _classification(of: Material, train: Sequence[Classified], dev: Sequence[Cla
     weights = classes.balanced(train, labels) if settings.balanced else None
     alone = settings.problem != REGRESSION and not any(example.pair is not None for example in train)
     calibration = calibrations.of_pieces(of.model) if settings.vectors and alone else None
-    vectors = None if calibration is None else Vectors(calibration, len(train))
+    vectors = None if calibration is None else classes.vectors_of(calibration, of.tokenizer, of.model.config, of.lengths.learnt, train)
     return Classification(of.tokenizer, of.model.config, of.lengths, settings.problem, labels, weights=weights, vectors=vectors)
 
 
