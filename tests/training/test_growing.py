@@ -1,7 +1,11 @@
 import numpy as np
+import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from xlmr.config import Config
+from xlmr.errors import BadRecipe
 from xlmr.runtimes.torch import Encoder, build, pack
 from xlmr.training.growing import grow
 from xlmr.training.recipes import Growth
@@ -32,6 +36,33 @@ def test_layers_on_top_are_copies_of_the_last() -> None:
     torch.testing.assert_close(third, before.layers[1](states, TEXT.buckets))
     torch.testing.assert_close(last, before.layers[1](third, TEXT.buckets))
     torch.testing.assert_close(after.logits(states), before.logits(states))
+
+
+@given(st.sampled_from([8, 16, 24]), st.integers(0, 2))
+def test_a_wider_model_keeps_its_weights_and_learns_with_all_of_them(width: int, layers: int) -> None:
+    before = small()
+    after = grow(before, Growth(width=width, layers=layers), seed=1).eval()
+    assert (after.config.width, after.config.head_width, after.config.heads) == (16 + width, 8, 2 + width // 8)
+    old, new = before.state_dict(), after.state_dict()
+    for name, of in old.items():
+        kept = new[name][tuple(slice(size) for size in of.shape)]
+        torch.testing.assert_close(kept, of * (16 / (16 + width)) ** 0.5 if name.endswith("norm.weight") else of)
+    after.logits(after(TEXT)[0]).square().mean().backward()
+    assert all(of.grad[..., 16:].abs().sum() > 0 for of in (after.embeddings.words.weight, after.layers[0].grow.weight))
+
+
+def test_new_columns_hardly_change_what_is_predicted() -> None:
+    """With norms whose means are 0, as those of trained models nearly are, only the table's new columns are heard."""
+    before = small()
+    after = grow(before, Growth(width=16), seed=1).eval()
+    a, b = (of.logits(of(TEXT)[0]).softmax(-1) for of in (before, after))
+    fresh = build(after.config).eval()
+    assert (a - b).abs().sum() < 0.5 * (a - fresh.logits(fresh(TEXT)[0]).softmax(-1)).abs().sum()
+
+
+def test_columns_are_whole_heads() -> None:
+    with pytest.raises(BadRecipe, match=r"\[growth\] width is 5, wanted a multiple of 8"):
+        grow(small(), Growth(width=5), seed=1)
 
 
 def test_no_growth_is_the_same_model() -> None:

@@ -156,6 +156,8 @@ class Growth:
     """Put on top, copies of the last."""
     inner: int = 0
     """Units put into each feed-forward network."""
+    width: int = 0
+    """Columns put beside those of the table and of all states: whole heads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
