@@ -73,11 +73,11 @@ def _begin(name: str, found: Tensor, fresh: Tensor) -> Tensor:
     if name.endswith("norm.weight") or name == "head.transform.bias":  # the head's is far from 0 where it began as a straight line
         return torch.full_like(fresh, float(found.mean()))
     if name == "head.transform.weight":
-        return torch.diag(found.diagonal().mean().expand(len(fresh)))
+        return torch.eye(len(fresh)) * float(found.diagonal().mean())
     if name.endswith("words.weight"):
-        return torch.randn_like(fresh) * (QUIET * found.std())
+        return torch.randn_like(fresh) * (QUIET * float(found.std()))
     if name.endswith(("query.weight", "key.weight", "value.weight", "grow.weight")):  # new rows read all, old ones nothing new
-        begun = torch.randn_like(fresh) * (0.5 * fresh.shape[1] ** -0.5)
+        begun = torch.randn_like(fresh) * (0.5 * float(fresh.shape[1]) ** -0.5)
         begun[: len(found)] = 0
         return begun
     return torch.zeros_like(fresh)
