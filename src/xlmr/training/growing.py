@@ -77,7 +77,7 @@ def _begin(name: str, found: Tensor, fresh: Tensor) -> Tensor:
     if name.endswith("words.weight"):
         return torch.randn_like(fresh) * (QUIET * float(found.std()))
     if name.endswith(("query.weight", "key.weight", "value.weight", "grow.weight")):  # new rows read all, old ones nothing new
-        begun = torch.randn_like(fresh) * (0.5 * float(fresh.shape[1]) ** -0.5)
+        begun: Tensor = torch.randn_like(fresh) * (0.5 / sqrt(fresh.shape[1]))
         begun[: len(found)] = 0
         return begun
     return torch.zeros_like(fresh)
