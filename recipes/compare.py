@@ -5,7 +5,8 @@
     python recipes/compare.py --measured         the table of what is measured already
 
 Vocabulary, corpus and held-out lines are those of the recipe's own run, which must have been prepared (`xlmr pretrain recipes/small.toml`
-does that first). A variant that changes the vocabulary makes its own.
+does that first). A variant that changes the vocabulary or the seed makes its own, and its loss, which is of other pieces, compares with no
+other.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from accelerate.state import AcceleratorState
 from small import BENCH, finished
 
 from xlmr.evaluation import probes, retrieval, scores
@@ -36,7 +38,7 @@ FIRST_LAYER = 600
 LANGUAGE_LINES = 40
 """Held-out lines of each language that a probe learns languages from, and as many that it is asked."""
 
-RATE, BATCH, LAYERS = Optimiser().rate, Objective().batch, 4
+RATE, BATCH = Optimiser().rate, Objective().batch
 Changes = Mapping[str, Mapping[str, Any]]
 VARIANTS: Mapping[str, Changes] = {
     "the recipe": {},
@@ -119,6 +121,7 @@ def run(recipe: Recipe, changed: Recipe, tokens: int) -> None:
     if not finished(changed):
         for other in (recipe, variant(recipe, next(iter(VARIANTS)), tokens)):
             borrow(changed, other)
+        AcceleratorState._reset_state()  # a process has one precision unless it forgets
         pretraining.run(changed, resume=states.find(Path(changed.output, "state")) is not None)
 
 
@@ -149,8 +152,8 @@ def borrow(changed: Recipe, of: Recipe) -> None:
 
 
 def measure(recipe: Recipe) -> dict[str, Any]:
-    """What a run came to, measured once: see `COLUMNS`. Probes and retrieval are of the best layer in English, and of states as they are
-    for parts of speech, centred in each language for the others.
+    """What a run came to, measured once: see `COLUMNS`. Parts of speech and topics are of the layer that is best in English, retrieval of
+    the last, languages of the second. Retrieval and topics are of states centred in each language, the others of states as they are.
     """
     folder = Path(recipe.output)
     path = folder / MEASURED

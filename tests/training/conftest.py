@@ -46,3 +46,13 @@ def write_recipe(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callab
         return path
 
     return make
+
+
+@pytest.fixture(scope="session")
+def straight(write_recipe: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run from beginning to end."""
+    folder = tmp_path_factory.mktemp("straight") / "run"
+    from xlmr.training.pretraining import pretrain  # once it is known that there is torch
+
+    pretrain(write_recipe(folder))
+    return folder

@@ -86,11 +86,11 @@ def test_a_corpus_gives_back_each_line_and_groups_lie_together(data: Path, tmp_p
     ("part", "spoil", "message"),
     [
         ("starts", lambda of: of[:-1], "lines, of"),
-        ("starts", lambda of: of[::-1].copy(), "one after another"),
+        ("starts", lambda of: of[[0, 2, 1, *range(3, len(of))]], "one after another"),
         ("starts", lambda of: of + 1, "one after another"),
         ("language", lambda of: of + np.uint8(200), "found language 2"),
     ],
-    ids=["a line less", "backwards", "shifted", "unknown language"],
+    ids=["a line less", "two swapped", "shifted", "unknown language"],
 )
 def test_a_corpus_whose_parts_contradict_each_other_is_refused(
     data: Path, tmp_path: Path, part: str, spoil: Callable[[np.ndarray], np.ndarray], message: str

@@ -90,7 +90,7 @@ def find(encoder: Encoder, labels: int) -> Meaning | None:
         if of is None or of.states is not None:
             raise BadCheckpoint(f"{WHERE}: needs {calibrations.WHERE} beside it, of pieces alone; fine-tune it again: {FIT}")
         shapes = {"weight": (labels, of.size), "bias": (labels,)}
-        seen = attachments.array(found, SEEN, "ui", (None,), WHERE).astype(np.int64) if SEEN in found.arrays else None
+        seen = np.unique(attachments.array(found, SEEN, "ui", (None,), WHERE).astype(np.int64)) if SEEN in found.arrays else None
         return Meaning(of, **{name: attachments.array(found, name, "f", shape, WHERE) for name, shape in shapes.items()}, seen=seen)
 
     return encoder.attachments.find(NAME, FIT, make) if encoder.attachments else None

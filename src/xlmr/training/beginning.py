@@ -39,11 +39,14 @@ def prepare(recipe: Recipe, start: str | None) -> None:
     Raises BadRecipe where one of them was made by another recipe, or of another text.
     """
     if start is not None:
-        _check(recipe, growing.larger(xlmr.checkpoint.open(start).config, recipe.growth))
+        config = xlmr.checkpoint.open(start).config
+        _check(recipe, growing.larger(config, recipe.growth))
+        _check_columns(recipe, config)
     elif recipe.growth != Growth():
         raise BadRecipe("[growth] is for a run that goes on from a model: name one (--from), or say its size in [sizes]")
     else:
         _check(recipe, _config(recipe, recipe.vocabulary.size))
+        _check_columns(recipe, _config(recipe, recipe.vocabulary.size))
     folder = Path(recipe.output)
     data = keep(folder / "data", _data_of(recipe, start), lambda partial: _make_data(recipe, start, partial))
     text, tokenizer = corpus.load(data / CORPUS), open_tokenizer(data / TOKENIZER)
@@ -116,6 +119,10 @@ def _check(recipe: Recipe, config: Config) -> None:
         raise BadRecipe(f"[objective] longest is {of.longest}, wanted 8 to the {config.longest} tokens of the model")
     if not -config.layers - 1 <= of.layer <= config.layers:
         raise BadRecipe(f"[objective] layer is {of.layer}, wanted {-config.layers - 1} to {config.layers}: the model has so many layers")
+
+
+def _check_columns(recipe: Recipe, config: Config) -> None:
+    """Raises BadRecipe where a teacher's rows have no place in a table of these sizes."""
     if recipe.teacher.columns > config.width // 2 or (recipe.teacher.columns and not recipe.teacher.model):
         raise BadRecipe(
             f"[teacher] columns is {recipe.teacher.columns}, wanted at most half the model's width, {config.width}, and a model"

@@ -126,7 +126,8 @@ def load(path: Path) -> Corpus:
         loaded = Corpus(**load_file(path), languages=languages)
         _check(loaded)
     except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
-        raise BadRecipe(f"{path}: not readable as the text of a run ({error}); remove {path.parent}, and begin a new run") from None
+        advice = f"remove {path.parent} and begin a new run, in another output folder if this one has a state"
+        raise BadRecipe(f"{path}: not readable as the text of a run ({error}); {advice}") from None
     return loaded
 
 

@@ -1,4 +1,4 @@
-"""What a disk refuses, said once for every file a run writes."""
+"""What a disk refuses, and what to do then."""
 
 from __future__ import annotations
 

@@ -277,8 +277,12 @@ def _keep_trunk(state: Path, trunk: Path) -> None:
     """A copy of the state, from which a longer plan can go on."""
     copy = trunk.with_name("trunk.partial")
     shutil.rmtree(copy, ignore_errors=True)
-    with writing(trunk, "make room, and go on with --resume"):
-        shutil.copytree(state, copy)
+    try:
+        with writing(trunk, "the state is whole: make room, and go on with --resume"):
+            shutil.copytree(state, copy)
+    except OSError:
+        shutil.rmtree(copy, ignore_errors=True)
+        raise
     states.replace(copy, trunk)
 
 
@@ -299,7 +303,7 @@ def _write(plan: Plan, board: Board | None, line: Mapping[str, Any]) -> None:
         board.add(line)
         plan.folder.mkdir(parents=True, exist_ok=True)
         path = plan.folder / "log.jsonl"
-        with writing(path, "make room, and go on with --resume"), path.open("a", encoding="utf-8") as log:
+        with writing(path, states.what_is_left(plan.folder / "state")), path.open("a", encoding="utf-8") as log:
             log.write(json.dumps(finite(line), allow_nan=False) + "\n")
 
 

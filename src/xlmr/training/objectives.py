@@ -40,7 +40,7 @@ class Negatives:
     """Pieces that predictions are compared with (sampled softmax; Jean et al. 2015, section 3)."""
 
     ids: Tensor
-    """int64 `[negatives]`, each once."""
+    """int64 `[negatives]`, ascending, each once."""
     log_chance: Tensor
     """`[vocabulary]`: log of each piece's chance to be among them."""
 
@@ -140,10 +140,12 @@ def full_softmax(x: Tensor, targets: Tensor, matrix: Tensor, bias: Tensor, block
 def sampled_softmax(x: Tensor, targets: Tensor, matrix: Tensor, bias: Tensor, negatives: Negatives) -> Tensor:
     """Summed cross-entropy `[]` against the negatives alone, each score less the log of its piece's chance to be drawn."""
     shift = bias - negatives.log_chance
-    own = ((x * matrix.index_select(0, targets)).sum(-1) + shift[targets]).float()
-    others = F.linear(x, matrix.index_select(0, negatives.ids), shift[negatives.ids]).float().logsumexp(1)
+    scores = F.linear(x, matrix.index_select(0, negatives.ids), shift[negatives.ids]).float()
     place = torch.searchsorted(negatives.ids, targets).clamp(max=len(negatives.ids) - 1)
-    among = negatives.ids[place] == targets  # drawn too: it is counted once
+    among = negatives.ids[place] == targets  # drawn too: it is counted once, and one number above and below, in half precision too
+    alone = ((x * matrix.index_select(0, targets)).sum(-1) + shift[targets]).float()
+    own = torch.where(among, scores.gather(1, place[:, None])[:, 0], alone)
+    others = scores.logsumexp(1)
     return (torch.where(among, others, torch.logaddexp(others, own)) - own).sum()
 
 

@@ -26,7 +26,7 @@ from xlmr.training import beginning, corpus, loop, recipes, teaching
 from xlmr.training.corpus import Corpus
 from xlmr.training.examples import Batch, Examples
 from xlmr.training.objectives import Inputs, Losses, Negatives, draw_negatives, frequencies, inputs
-from xlmr.training.recipes import Recipe
+from xlmr.training.recipes import Growth, Recipe
 
 HELDOUT_LINES = 32  # of each language, for the loss in the log
 IDENTITY_FREE = ("output", "minutes", "log", "evaluate")  # fields that may change between the legs of a run
@@ -89,6 +89,8 @@ def plan(recipe: Recipe) -> loop.Plan:
     """The recipe as the loop reads it."""
     of, steps = recipe.optimiser, max(1, round(recipe.optimiser.tokens / recipe.objective.batch))
     fixed = {k: v for k, v in recipes.dump(recipe).items() if k not in IDENTITY_FREE}
+    if recipe.growth == Growth():
+        del fixed["growth"]  # so that runs begun before there was any go on
     fixed["optimiser"] = {k: v for k, v in fixed["optimiser"].items() if k != "tokens"}
     fixed["teacher"] = {k: v for k, v in fixed["teacher"].items() if k != "model"}  # it may lie elsewhere; its rows are in the state
     return loop.Plan(folder=Path(recipe.output), identity=hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest(),

@@ -26,7 +26,7 @@ def save(folder: Path, model: nn.Module, optimisers: Sequence[Optimizer], progre
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        with writing(folder, f"{_what_is_left(folder)} Two states must fit beside each other"):
+        with writing(folder, f"{what_is_left(folder)} Two states must fit beside each other"):
             partial.mkdir(parents=True)
             save_file({name: of.contiguous() for name, of in model.state_dict().items()}, partial / FILES[0])
             save_file(_flatten(optimisers), partial / FILES[1])
@@ -39,7 +39,8 @@ def save(folder: Path, model: nn.Module, optimisers: Sequence[Optimizer], progre
     replace(partial, folder)
 
 
-def _what_is_left(folder: Path) -> str:
+def what_is_left(folder: Path) -> str:
+    """What to do where a run can write no more."""
     return (
         "the last state is whole: make room, and go on with --resume."
         if find(folder)

@@ -292,9 +292,9 @@ def test_a_gradient_that_is_no_number_is_said_and_changes_nothing(
     _broken(monkeypatch, {2, 3})
     found = tune(tmp_path / "model", "classify")
     said = capsys.readouterr().err
-    assert "step 2: the gradient is not finite, so the step changes nothing (1 in a row)" in said
-    assert "step 3: the gradient is not finite, so the step changes nothing (2 in a row)" in said
-    assert [line["loss"] is None for line in log(found.folder) if "loss" in line] == [i in (2, 3) for i in range(6)]
+    assert "step 2: the gradient is not finite, so it changes nothing (1 such steps, 1 in a row)" in said
+    assert "step 3: the gradient is not finite, so it changes nothing (2 such steps, 2 in a row)" in said
+    assert ["loss" in line for line in log(found.folder) if "rate" in line] == [i not in (2, 3) for i in range(6)]
     assert all(np.isfinite(of).all() for of in checkpoint.weights(checkpoint.open(found.folder)).values())
 
 
