@@ -95,6 +95,19 @@ def test_a_finished_run_can_be_made_longer(straight: Path, write_recipe: Recipe,
     assert losses(short) == losses(long)
 
 
+def test_what_is_measured_is_kept_on_request_and_that_changes_nothing(straight: Path, write_recipe: Recipe, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path / "kept")
+    recipe.write_text("keep = true\n" + recipe.read_text())
+    pretrain(recipe)
+    assert log(tmp_path / "kept") == log(straight)
+    steps = [line["step"] for line in log(straight) if "heldout" in line]
+    kept = sorted((tmp_path / "kept" / "kept").iterdir())
+    assert [int(path.name) for path in kept] == steps
+    last, made = (checkpoint.weights(checkpoint.open(path)) for path in (kept[-1], straight / "model"))
+    for name, weight in made.items():
+        np.testing.assert_allclose(last[name], weight, rtol=1e-3, atol=1e-6)
+
+
 def test_accumulation_changes_no_masked_loss(write_recipe: Recipe, tmp_path: Path, straight: Path) -> None:
     pretrain(write_recipe(tmp_path / "parts", objective="contrast = 0.0", optimiser="accumulate = 2"))
     pretrain(write_recipe(tmp_path / "whole", objective="contrast = 0.0"))

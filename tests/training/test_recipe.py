@@ -37,6 +37,7 @@ def test_the_recipe_makes_a_model_of_the_size_that_ships() -> None:
         ('output = "x"\n[objective]\nmaskd = 0.2', r"\[objective\]: maskd not known"),
         ('output = "x"\n[objective]\nbatch = "big"', r"\[objective\] batch: found 'big', wanted int"),
         ('output = "x"\n[sizes]\nlayers = 2.5', "layers: found 2.5, wanted int"),
+        ('output = "x"\nkeep = 1', "keep: found 1, wanted true or false"),
         ('output = "x"\nsizes = 3', r"\[sizes\]: found 3, wanted a table"),
         ('output = "x"\n[optimiser]\nbetas = 0.9', "betas: found 0.9, wanted a list"),
         ('output = "x"\nprecision = "fp16"', r"precision is 'fp16', wanted one of no, bf16"),

@@ -29,7 +29,7 @@ from xlmr.training.objectives import Inputs, Losses, Negatives, draw_negatives, 
 from xlmr.training.recipes import Growth, Recipe
 
 HELDOUT_LINES = 32  # of each language, for the loss in the log
-IDENTITY_FREE = ("output", "minutes", "log", "evaluate")  # fields that may change between the legs of a run
+IDENTITY_FREE = ("output", "minutes", "log", "evaluate", "keep")  # fields that may change between the legs of a run
 
 
 def pretrain(path: Path, *, start: str | None = None, resume: bool = False) -> Path:
@@ -104,6 +104,7 @@ class Pretraining:
 
     def __init__(self, recipe: Recipe, encoder: Encoder, data: Corpus, tokenizer: tokenizers.Tokenizer, accelerator: Accelerator) -> None:
         self.recipe, self.encoder, self.device = recipe, encoder, accelerator.device
+        self.keeps = recipe.keep and accelerator.is_main_process
         of = recipe.objective
         self.teacher = teaching.find(recipe.teacher.model, encoder.config) if recipe.teacher.model else None
         self.teacher_digest = teaching.digest(self.teacher) if self.teacher else ""
@@ -146,13 +147,19 @@ class Pretraining:
 
     @torch.inference_mode()
     def evaluate(self, step: int) -> dict[str, Any]:
-        """Nats per hidden piece on held-out lines, over all pieces of the vocabulary: the mean of the languages, and each."""
+        """Nats per hidden piece on held-out lines, over all pieces of the vocabulary: the mean of the languages, and each.
+
+        Where the recipe says so the model is kept as it is."""
         losses = Losses(self.encoder.eval(), self.recipe.objective.temperature)
         scores = {}
         for language, batch in self.heldout.items():
             given = inputs(batch, self.encoder.config, self.device)
             scores[language] = float(losses(given)[0]) / len(given.targets)
         self.encoder.train()
+        if self.keeps:
+            folder = Path(self.recipe.output)
+            xlmr.checkpoint.save(folder / "kept" / f"{step:06}", self.encoder.config, export(self.encoder),
+                                 tokenizer=folder / "data" / TOKENIZER, dtype="float16")  # fmt: skip
         return {"loss": sum(scores.values()) / max(1, len(scores)), "languages": {k: round(v, 4) for k, v in scores.items()}}
 
     def enough(self) -> bool:

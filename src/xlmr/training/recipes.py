@@ -200,6 +200,8 @@ class Recipe:
     """Steps between two lines of the log."""
     evaluate: int = 500
     """Steps between two measurements on held-out text."""
+    keep: bool = False
+    """Whether the model as it is when it is measured is kept, in `kept/STEP/`, in float16."""
     data: Data = field(default_factory=Data)
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
     sizes: Sizes = field(default_factory=Sizes)
@@ -281,6 +283,7 @@ def dump(recipe: Recipe) -> dict[str, Any]:
 
 T = TypeVar("T")
 TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "bool": ((bool,), "true or false"),
     "int": ((int,), "int"),
     "float": ((int, float), "float"),
     "str": ((str,), "str"),
