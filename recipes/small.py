@@ -109,7 +109,8 @@ def fewer(weight: np.ndarray) -> np.ndarray:
         return weight
     spread = np.sqrt(np.square(weight, dtype=np.float32).mean(1, keepdims=True))
     step = np.exp2(np.round(np.log2(np.maximum(spread, TINY) / STEPS)))
-    return np.round(weight / step) * step
+    coarse: np.ndarray = np.round(weight / step) * step
+    return coarse
 
 
 def measure(model: Path, run: Path, static: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import runpy
 import shutil
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -43,10 +44,12 @@ def run(tmp_path, tiny):
     return recipe
 
 
-def test_the_second_run_is_taught_by_what_the_first_leaves(small):
-    first, second = (recipes.read(ROOT / path) for path in (small.FIRST, small.SECOND))
-    assert second.teacher.model == f"{first.output}/half"
-    assert second.data == first.data
+def test_the_later_runs_are_taught_by_what_the_first_leaves(small):
+    first, *later = (recipes.read(ROOT / path) for path in small.RUNS)
+    assert later
+    assert {run.teacher.model for run in later} == {f"{first.output}/half"}
+    assert {run.data for run in later} == {first.data}
+    assert len(small.tables.LOGS) == len(small.RUNS)
 
 
 def test_a_finished_run_is_not_run_again(small, run):
@@ -79,6 +82,18 @@ def test_what_ships_is_the_model_in_half_the_bytes(small, tiny, tmp_path):
     assert {of.dtype for of in made.stored.values()} == {"float16"}
     for name, values in checkpoint.weights(checkpoint.open(tiny)).items():
         np.testing.assert_allclose(checkpoint.read(made, name), values, rtol=1e-3, atol=1e-6)
+
+
+def test_packed_to_fewer_bytes_a_weight_moves_by_a_step_at_most(small):
+    dice = np.random.default_rng(0)
+    weight = (dice.normal(size=(50, 64)) * np.exp(dice.normal(size=(50, 1)))).astype(np.float32)
+    weight[7] = 0
+    packed = small.fewer(weight)
+    spread = np.sqrt((weight**2).mean(1, keepdims=True))
+    assert (abs(packed - weight) <= spread / small.STEPS).all()  # half of a step, and a step is up to half as large again
+    assert np.array_equal(packed.astype(np.float16), packed)
+    assert np.array_equal(small.fewer(packed[:, :1].ravel()), packed[:, 0])
+    assert len(zlib.compress(packed.astype(np.float16).tobytes())) < 0.7 * len(zlib.compress(weight.astype(np.float16).tobytes()))
 
 
 def test_a_model_that_is_the_same_is_not_written_again(small, tiny, make_checkpoint, tmp_path):
