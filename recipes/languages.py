@@ -1,8 +1,8 @@
 """The classifier of languages that ships beside the small model: fitted on the text that the model was pretrained on, minutes on two cores.
 
-    python recipes/languages.py [MODEL]      # a folder; runs/small/half without it
+    python recipes/languages.py MODEL      # a folder
 
-`make small` runs it after the model is trained. What is there already, for the same encoder, text and plan, is not fitted again.
+`make small` runs it on what ships. What is there already, for the same encoder, text and plan, is not fitted again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from xlmr.training.crops import Text, draw
 from xlmr.training.languages import Plan
 from xlmr.training.recipes import Data
 
-MODEL = Path("runs/small/half")
 # Lines that a source may give each language. Bibles, help pages and interfaces have a language of their own: they fill up, no more.
 # Words and phrases (CLDR, map features) are left out: most are names, alike in many languages.
 CAPS = {
@@ -78,4 +77,6 @@ def rows(lines: list[Line]) -> Iterator[tuple[str, str, str]]:
 
 
 if __name__ == "__main__":
-    print(fit(Path(sys.argv[1]) if len(sys.argv) > 1 else MODEL, Data()))
+    if len(sys.argv) != 2:
+        sys.exit("wanted: python recipes/languages.py MODEL, a folder")
+    print(fit(Path(sys.argv[1]), Data()))

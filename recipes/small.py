@@ -6,9 +6,9 @@ It goes on from wherever it was stopped, and does nothing again that is done. Of
 `static/`, of the last's `model/` and `data/`, of one between `model/`, so that runs made elsewhere can be brought here.
 
 - `runs/small/`       the first of the `RUNS`; its `half/` is the model in float16, with the calibration of text vectors
-                      (recipes/calibration.py) beside its weights
-- `runs/taught/`      the second, which goes on from there and is taught by that calibration, carried over to its `half/`; and so on
-- `…/inside/`         of the last run what ships and is measured: its `half/`, packed to fewer bytes, with the calibration and the
+                      (recipes/calibration.py) beside its weights, the teacher of the others
+- `runs/taught/`      the second, which goes on from there; and so on
+- `…/inside/`         of the last run what ships and is measured: its model in float16, packed to fewer bytes, with a calibration and the
                       classifier of languages (recipes/languages.py)
 - `recipes/small/`    `scores.json`, all that is measured; a log of each run and `loss.svg`, the loss over all
 - `src/xlmr/small/`   the model inside the package; its README.md is the model card
@@ -34,12 +34,11 @@ from tqdm import tqdm
 from xlmr import checkpoint
 from xlmr.checkpoint.folder import CONFIG, TOKENIZER, WEIGHTS
 from xlmr.evaluation import scores
-from xlmr.tasks import calibrations
 from xlmr.training import corpus, pretraining, recipes, states
 from xlmr.training.beginning import CORPUS, HELDOUT
 from xlmr.training.recipes import Recipe
 
-RUNS = (Path("recipes/small.toml"), Path("recipes/taught.toml"))
+RUNS = (Path("recipes/small.toml"), Path("recipes/taught.toml"), Path("recipes/grown.toml"))
 """Each goes on from the one before."""
 BENCH = Path("../shared/data/bench")
 INSIDE = Path("src/xlmr/small")
@@ -57,12 +56,10 @@ def main() -> None:
         train(recipe, None if before is None else str(before / "half"))
         halve(folder / "model", folder / "half")
         if before is None:
-            calibration.fit(folder / "half", recipe.data)
-        else:
-            calibrations.carry(checkpoint.open(before / "half"), folder / "half")
+            calibration.fit(folder / "half", recipe.data, calibration.TEACHER)
     inside = folders[-1] / "inside"
     halve(folders[-1] / "model", inside, fewer)
-    calibrations.carry(checkpoint.open(folders[-1] / "half"), inside)
+    calibration.fit(inside, runs[-1].data)
     languages.fit(inside, runs[-1].data)
     measure(inside, folders[-1], folders[0] / "static")
     publish(*folders)

@@ -16,8 +16,8 @@ from xlmr.languages import LANGUAGES
 
 FOLDER = Path(__file__).parent / "small"
 SCORES, COMPARISON = FOLDER / "scores.json", FOLDER / "comparison.md"
-LOGS = (FOLDER / "log.csv", FOLDER / "taught.csv")
-"""Of the first run and of the second."""
+LOGS = (FOLDER / "log.csv", FOLDER / "taught.csv", FOLDER / "grown.csv")
+"""Of the first run, the second and the third."""
 
 FINETUNED = Path(__file__).parent / "finetuning" / "results.json"
 

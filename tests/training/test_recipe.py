@@ -20,12 +20,16 @@ def test_a_field_left_out_has_its_default(tmp_path: Path) -> None:
     assert recipe.objective == recipes.Objective()
 
 
-def test_the_recipe_makes_a_model_of_the_size_that_ships() -> None:
+def test_the_recipes_make_a_model_of_the_size_that_ships() -> None:
     root = Path(__file__).parents[2]
-    recipe, inside = recipes.read(root / "recipes" / "small.toml"), config.read(root / "src" / "xlmr" / "small" / "config.json")
-    for name in ("width", "layers", "heads", "inner", "positions"):
-        assert getattr(recipe.sizes, name) == getattr(inside, name)
-    assert recipe.vocabulary.size == inside.vocabulary
+    first, growth, inside = (
+        recipes.read(root / "recipes" / "small.toml"),
+        recipes.read(root / "recipes" / "grown.toml").growth,
+        config.read(root / "src" / "xlmr" / "small" / "config.json"),
+    )
+    for name in ("width", "layers", "inner"):
+        assert getattr(first.sizes, name) + getattr(growth, name) == getattr(inside, name)
+    assert (first.sizes.positions, first.vocabulary.size) == (inside.positions, inside.vocabulary)
 
 
 @pytest.mark.parametrize(
