@@ -60,7 +60,7 @@ def main() -> None:
     """Measure, fit, draw, print."""
     recipe = recipes.read(RUNS[-1])
     before = sum(int(log[-1]["tokens"]) for log in tables.logs()[: len(RUNS) - 1]) / 1e6
-    heldout = losses(Path(recipe.output) / "log.jsonl", recipe.objective.batch)
+    heldout = losses(Path(recipe.output) / "log.jsonl")
     steps = spaced([step for step in sorted(heldout) if kept(recipe, step).exists()], POINTS)
     if not steps:
         sys.exit(f"{recipe.output}/kept: no models there; the run keeps them with keep = true")
@@ -75,7 +75,7 @@ def main() -> None:
           f"{law.at(last):.3f} after {last:,.0f} M tokens, {law.at(TIMES * last):.3f} after {TIMES * last:,.0f} M")  # fmt: skip
 
 
-def losses(log: Path, batch: int) -> dict[int, float]:
+def losses(log: Path) -> dict[int, float]:
     """By step, the loss on held-out lines."""
     lines = map(json.loads, log.read_text(encoding="utf-8").splitlines())
     return {line["step"]: line["heldout"]["loss"] for line in lines if "heldout" in line}

@@ -14,14 +14,13 @@ from xlmr.training.contrast import Settings
 from xlmr.training.recipes import Data
 
 ROOT = Path(__file__).resolve().parent.parent
+QUICK = Settings(size=8, sequences=50, steps=20, batch=32, projected=2, layers=1)
 
 
 @pytest.fixture
 def recipe(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "recipes"))
-    found = importlib.import_module("calibration")
-    monkeypatch.setattr(found, "SETTINGS", Settings(size=8, sequences=50, steps=20, batch=32, projected=2, layers=1))
-    return found
+    return importlib.import_module("calibration")
 
 
 @pytest.fixture
@@ -39,12 +38,12 @@ def data(tmp_path) -> Data:
 def test_it_is_fitted_once_for_an_encoder_and_a_text(recipe, data, tiny, make_checkpoint, tmp_path):
     model = tmp_path / "half"
     shutil.copytree(tiny, model)
-    path = recipe.fit(model, data)
+    path = recipe.fit(model, data, QUICK)
     before = path.stat().st_mtime_ns
     assert xlmr.load(model, threads=1).embed("le chat").shape == (8,)
-    assert recipe.fit(model, data) == path
+    assert recipe.fit(model, data, QUICK) == path
     assert path.stat().st_mtime_ns == before
     shutil.copyfile(make_checkpoint(seed=9) / "model.safetensors", model / "model.safetensors")
-    recipe.fit(model, data)
+    recipe.fit(model, data, QUICK)
     assert path.stat().st_mtime_ns != before
     assert xlmr.load(model, threads=1).embed("le chat").shape == (8,)
