@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -59,6 +60,18 @@ def test_a_full_disk_stops_the_run_and_loses_no_state(
     assert not (tmp_path / "run" / "state.partial").exists()
     pretrain(recipe, resume=True)
     assert losses(tmp_path / "run") == losses(straight)
+
+
+def test_a_disk_that_is_full_at_the_end_is_named_with_what_to_do(write_recipe: Recipe, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path / "run")
+    made = pretrain(recipe)
+    before = (made / "model.safetensors").read_bytes()
+    shutil.rmtree(made)
+    with largest_file(20_000), pytest.raises(OSError, match="the last state is whole: make room, and go on with --resume") as raised:
+        pretrain(recipe, resume=True)
+    assert raised.value.filename == str(made)
+    assert not made.exists()
+    assert (pretrain(recipe, resume=True) / "model.safetensors").read_bytes() == before
 
 
 @contextmanager

@@ -22,8 +22,9 @@ from xlmr.checkpoint.folder import TOKENIZER
 from xlmr.errors import BadRecipe
 from xlmr.evaluation import benchmarks
 from xlmr.runtimes.torch import Encoder, export, load
-from xlmr.training import beginning, corpus, loop, recipes, teaching
+from xlmr.training import beginning, corpus, loop, recipes, states, teaching
 from xlmr.training.corpus import Corpus
+from xlmr.training.disk import writing
 from xlmr.training.examples import Batch, Examples
 from xlmr.training.objectives import Inputs, Losses, Negatives, draw_negatives, frequencies, inputs
 from xlmr.training.recipes import Growth, Recipe
@@ -57,8 +58,14 @@ def run(recipe: Recipe, *, start: str | None = None, resume: bool = False) -> Pa
     task = Pretraining(recipe, encoder, text, tokenizer, accelerator)
     loop.train(task, optimisers(task.losses, recipe), plan(recipe), accelerator, resume=resume)
     if accelerator.is_main_process:
-        xlmr.checkpoint.save(folder / "model", encoder.config, export(encoder), tokenizer=folder / "data" / TOKENIZER)
+        _save(encoder, folder, "model")
     return folder / "model"
+
+
+def _save(encoder: Encoder, run: Path, name: str, dtype: str = "float32") -> None:
+    """Put a model into a folder of its run. Raises OSError where the disk refuses."""
+    with writing(run / name, states.what_is_left(run / "state")):
+        xlmr.checkpoint.save(run / name, encoder.config, export(encoder), tokenizer=run / "data" / TOKENIZER, dtype=dtype)
 
 
 SAYS = 8.0
@@ -157,9 +164,7 @@ class Pretraining:
             scores[language] = float(losses(given)[0]) / len(given.targets)
         self.encoder.train()
         if self.keeps:
-            folder = Path(self.recipe.output)
-            xlmr.checkpoint.save(folder / "kept" / f"{step:06}", self.encoder.config, export(self.encoder),
-                                 tokenizer=folder / "data" / TOKENIZER, dtype="float16")  # fmt: skip
+            _save(self.encoder, Path(self.recipe.output), f"kept/{step:06}", "float16")
         return {"loss": sum(scores.values()) / max(1, len(scores)), "languages": {k: round(v, 4) for k, v in scores.items()}}
 
     def enough(self) -> bool:
