@@ -26,7 +26,7 @@ from xlmr.training.recipes import Data
 EVERY = 1_000_000
 """Ids that a parallel set may give: all, where pretraining takes fewer."""
 TEACHER = Settings(size=128, sequences=60_000, steps=24_000)
-SHIPPED = replace(TEACHER, temperature=0.1, worth=1.0)
+SHIPPED = replace(TEACHER, temperature=0.1, sequences=90_000, worth=1.0)
 """At that temperature it finds as many translations, and says more of what a text is about; the runs began before that was known. Of rows
 alone, whatever states would add: such vectors need no pass of the encoder, and a head that is fine-tuned reads them."""
 

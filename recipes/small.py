@@ -44,7 +44,7 @@ BENCH = Path("../shared/data/bench")
 INSIDE = Path("src/xlmr/small")
 ROWS = 200
 """Of the loss curve."""
-STEPS, TINY = 24, 1e-6
+STEPS, TINY = 16, 1e-6
 """How many steps a row's root mean square is, about, and what it is at least."""
 
 

@@ -8,6 +8,7 @@ from translated import pairs
 from xlmr import encoder as encoders
 from xlmr import metrics
 from xlmr.errors import BadInput
+from xlmr.evaluation import questions
 from xlmr.heads import calibration
 from xlmr.training import contrast, fitting, objectives, translations
 from xlmr.training.contrast import Settings
@@ -47,7 +48,7 @@ def test_translations_that_were_held_out_are_found(fitted):
 def test_what_is_measured_is_what_numpy_finds(encoder, data):
     """Of every candidate: the table, states beside it, states alone."""
     train, domain, heldout = data
-    keys, layers = translations.choose(train, 40), [0, 2]
+    keys, layers = translations.choose(train, 40, questions.look_at(encoder.tokenizer).begins), [0, 2]
     table = contrast.quantised(torch.randn(VOCABULARY + 40, 12, generator=torch.Generator().manual_seed(0)), keys, VOCABULARY, 0.4)
     asked = contrast.pairs_of(heldout, SETTINGS.asked)
     once, place = np.unique(np.concatenate([of for sides in asked.values() for of in sides]), return_inverse=True)
@@ -110,7 +111,7 @@ def test_pooled_states_are_those_of_the_pieces_alone(encoder):
 
 def test_a_step_is_that_of_a_dense_optimiser(encoder, data):
     train, domain, _ = data
-    keys = translations.choose(train, 40)
+    keys = translations.choose(train, 40, questions.look_at(encoder.tokenizer).begins)
     texts = translations.look_at(train, domain, keys, VOCABULARY)
     one, two = (Batches(texts, train.languages.index("en"), exponent=0.5, english=0.8, seed=3) for _ in range(2))
     rows, seen = torch.randn(VOCABULARY + 40, 6, generator=torch.Generator().manual_seed(0)), torch.full((VOCABULARY + 40,), 1e-6)

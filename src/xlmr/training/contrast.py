@@ -22,6 +22,7 @@ from xlmr import batching, metrics
 from xlmr import encoder as encoders
 from xlmr.encoder import Encoder
 from xlmr.errors import BadInput
+from xlmr.evaluation import questions
 from xlmr.heads.calibration import Calibration, Projection, Table
 from xlmr.training import static, translations
 from xlmr.training.corpus import Corpus
@@ -84,7 +85,7 @@ def fit(encoder: Encoder, train: Corpus, domain: np.ndarray, heldout: Corpus, se
     The same texts, encoder and settings give the same calibration on the same machine. Raises BadInput where no text has a translation.
     """
     vocabulary = encoder.config.vocabulary
-    keys = translations.choose(train, settings.sequences)
+    keys = translations.choose(train, settings.sequences, questions.look_at(encoder.tokenizer).begins)
     texts = translations.look_at(train, domain, keys, vocabulary)
     batches = _batches(texts, train, settings)
     asked = pairs_of(heldout, settings.asked)

@@ -14,6 +14,8 @@ from xlmr.training.regression import taken
 PIVOT = "en"
 TOKENS = 200
 """Of a longer text there are hardly translations of one sentence."""
+ACROSS = 0.1
+"""What a sequence counts that goes over the beginning of a word: two words mean what both do, a word is more than its pieces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +48,32 @@ def domains(lines: Sequence[Line]) -> np.ndarray:
     return np.array([sources.index(source) for source, _ in named], np.int64)
 
 
-def choose(corpus: Corpus, count: int) -> np.ndarray:
-    """The sequences that have a row: the commonest of the translated lines, uint32, ascending, at most `count`."""
+def choose(corpus: Corpus, count: int, begins: np.ndarray) -> np.ndarray:
+    """The sequences that have a row: the commonest of the translated lines, first of all those within words.
+
+    At most `count`, uint32, ascending; `begins` says which pieces begin a word, bool `[vocabulary]`. Of a sequence that stands there once
+    nothing could be learnt.
+    """
     lines = np.flatnonzero(corpus.group >= 0)
-    counted = [np.empty((2, 0), np.int64)]
+    counted = [np.empty((2, 0))]
     for part in np.array_split(lines, max(1, len(lines) // 100_000)):
         ids, owner = _pieces(corpus, part)
-        keys, counts = np.unique(np.concatenate(calibration.hashes(ids, owner)), return_counts=True)
-        counted.append(np.stack([keys, counts])[:, counts > 1])
+        keys, place, counts = np.unique(np.concatenate(calibration.hashes(ids, owner)), return_inverse=True, return_counts=True)
+        worth = np.bincount(place, weights=np.where(_within_words(begins[ids], owner), 1.0, ACROSS), minlength=len(keys))
+        counted.append(np.stack([keys, worth])[:, counts > 1])
     merged = np.concatenate(counted, axis=1)
-    keys, place = np.unique(merged[0], return_inverse=True)
-    counts = np.bincount(place, weights=merged[1], minlength=len(keys))
-    best = np.argsort(-counts, kind="stable")[:count]
-    return np.sort(keys[best]).astype(np.uint32)
+    found, place = np.unique(merged[0], return_inverse=True)
+    best = np.argsort(-np.bincount(place, weights=merged[1], minlength=len(found)), kind="stable")[:count]
+    return np.sort(found[best]).astype(np.uint32)
+
+
+def _within_words(begins: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    """Of each sequence of `calibration.hashes`, whether all its pieces are of one word; `begins` says which of the pieces begin one."""
+    words, found = np.cumsum(begins), []
+    for length in range(2, calibration.LONGEST + 1):
+        inside = words[: max(0, len(words) - length + 1)] == words[length - 1 :]
+        found.append(inside[calibration.same(owner, length)])
+    return np.concatenate(found)
 
 
 def look_at(corpus: Corpus, domain: np.ndarray, keys: np.ndarray, vocabulary: int) -> Texts:
